@@ -1,0 +1,1 @@
+"""The generator: one cluster spec in, every artefact a machine needs to boot out."""
