@@ -1,0 +1,1 @@
+"""The plan: every decision for every node, made before anything is rendered."""

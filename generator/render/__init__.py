@@ -1,0 +1,1 @@
+"""Renderers: one module per format, plan in, artefacts out; they decide nothing."""

@@ -1,0 +1,1 @@
+"""The cluster spec: one frozen model per section of the YAML."""
