@@ -1,0 +1,128 @@
+"""Knows how the values of `generator.value` become fields of a pydantic model, and what all sections share."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    Strict,
+    StrictBool,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
+
+from generator import value
+from generator.frozenmap import FrozenMap
+from generator.secret import Secret
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Section(BaseModel):
+    """A part of the spec: frozen, camelCase in YAML, unknown keys refused."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        coerce_numbers_to_str=True,
+        arbitrary_types_allowed=True,
+        use_attribute_docstrings=False,
+        hide_input_in_errors=True,
+    )
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Marks a field whose YAML is a string that `parse` turns into its value."""
+
+    parse: Callable[[str], Any]
+    pattern: str = ""
+    format: str = ""
+    secret: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self._validate, serialization=core_schema.to_string_ser_schema()
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        described = {"type": "string", "pattern": self.pattern, "format": self.format, "writeOnly": self.secret}
+        return {key: told for key, told in described.items() if told}
+
+    def _validate(self, given: object) -> object:
+        if isinstance(given, bool) or not isinstance(given, str | int):
+            raise value.InvalidValueError("a string is wanted here", "write one value, in quotes when in doubt")
+        return self.parse(str(given))
+
+
+def matching(pattern: str, what: str, example: str) -> Parsed:
+    """A string that matches `pattern` as a whole; the message says that it is not `what` and shows an example."""
+    whole = re.compile(pattern)
+
+    def parse(text: str) -> str:
+        if whole.fullmatch(text) is None:
+            raise value.InvalidValueError(f"{text!r} is not {what}", f"write it like {example}")
+        return text
+
+    return Parsed(parse, pattern=f"^{pattern}$")
+
+
+def _secret(parse: Callable[[str], str]) -> Callable[[str], Secret[str]]:
+    return lambda text: Secret(parse(text))
+
+
+def _nonempty_line(text: str) -> str:
+    if not text or not text.isprintable():
+        raise value.InvalidValueError("a line of printable characters is wanted here")
+    return text
+
+
+def _boolean_as_word(given: object) -> object:
+    return str(given).lower() if isinstance(given, bool) else given
+
+
+NodeName = Annotated[value.NodeName, Parsed(value.NodeName.parse, format="hostname")]
+MacAddress = Annotated[value.MacAddress, Parsed(value.MacAddress.parse)]
+KubeVersion = Annotated[value.KubeVersion, Parsed(value.KubeVersion.parse, pattern=r"^v?[0-9]+\.[0-9]+\.[0-9]+$")]
+Duration = Annotated[value.Duration, Parsed(value.Duration.parse, pattern=r"^([0-9]+(ms|s|m|h|d))+$")]
+Quantity = Annotated[value.Quantity, Parsed(value.Quantity.parse, pattern=r"^[0-9.]+(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+PortRange = Annotated[value.PortRange, Parsed(value.PortRange.parse, pattern=r"^[0-9]+-[0-9]+$")]
+Taint = Annotated[
+    value.Taint, Parsed(value.Taint.parse, pattern=r"^[^=:]+(=[^=:]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$")
+]
+Address = Annotated[value.Address, Parsed(value.parse_address)]
+AddressText = Annotated[str, Parsed(lambda text: str(value.parse_address(text)))]
+Network = Annotated[value.Network, Parsed(value.parse_network)]
+Host = Annotated[str, Parsed(value.parse_host)]
+Url = Annotated[str, Parsed(value.parse_url, format="uri")]
+HttpUrl = Annotated[str, Parsed(value.parse_http_url, format="uri", pattern="^http://")]
+HttpsUrl = Annotated[str, Parsed(value.parse_https_url, format="uri", pattern="^https://")]
+AbsolutePath = Annotated[str, Parsed(value.parse_absolute_path, pattern="^/")]
+Line = Annotated[
+    str,
+    Parsed(
+        _nonempty_line,
+    ),
+]
+SecretLine = Annotated[Secret[str], Parsed(_secret(_nonempty_line), secret=True)]
+PasswordHash = Annotated[Secret[str], Parsed(_secret(value.parse_password_hash), secret=True, pattern=r"^\$")]
+
+Flag = StrictBool
+Count = Annotated[int, Strict(), Field(ge=0)]
+Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
+Integer = Annotated[int, Strict()]
+
+MapOf = Annotated[Mapping[K, V], AfterValidator(FrozenMap), PlainSerializer(dict)]
+Arguments = MapOf[str, Annotated[str, BeforeValidator(_boolean_as_word)]]
+EMPTY: Mapping[Any, Any] = FrozenMap()

@@ -1,0 +1,49 @@
+"""Knows section `loadBalancer`: how nodes reach the API servers."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from generator.spec.field import Address, Host, Integer, Port, SecretLine, Section
+
+
+class LoadBalancerMode(StrEnum):
+    """Where the load balancer of the API servers is."""
+
+    LOCAL = "local"
+    VIP = "vip"
+    EXTERNAL = "external"
+
+
+class LoadBalancerEngine(StrEnum):
+    """The program that balances."""
+
+    NGINX = "nginx"
+    HAPROXY = "haproxy"
+    ENVOY = "envoy"
+
+
+class Keepalived(Section):
+    """VRRP between the nodes of role lb, with mode vip."""
+
+    router_id: Integer = Field(51, ge=1, le=255, description="VRRP's virtual router id, unique in the network segment.")
+    password: SecretLine | None = Field(
+        None, description="VRRP's password, at most 8 characters count; null generates one."
+    )
+
+
+class LoadBalancer(Section):
+    """How nodes reach the API servers."""
+
+    mode: LoadBalancerMode = Field(
+        LoadBalancerMode.LOCAL,
+        description="local: one on every master and worker, on 127.0.0.1. vip: on the nodes of role lb, behind an "
+        "address that keepalived moves. external: yours, at `address`.",
+    )
+    engine: LoadBalancerEngine = Field(LoadBalancerEngine.NGINX, description="The program, with mode local and vip.")
+    vip: Address | None = Field(None, description="The address that keepalived moves, with mode vip.")
+    address: Host | None = Field(None, description="Address or name of your load balancer, with mode external.")
+    port: Port = Field(8443, description="Port that API clients connect to.")
+    health_port: Port = Field(8081, description="Port of the health check of nginx and haproxy, on 127.0.0.1.")
+    stats_port: Port = Field(9090, description="Port of the statistics of haproxy and envoy, on 127.0.0.1.")
+    keepalived: Keepalived = Field(Keepalived(), description="VRRP settings, with mode vip.")
