@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from generator.frozenmap import FrozenMap
 from generator.spec.field import AbsolutePath, Flag, Integer, Line, MapOf, Section, Url, matching
+from generator.spec.frozenmap import FrozenMap
 
 REGISTRIES: Mapping[str, tuple[str, ...]] = FrozenMap({"docker.io": ("https://registry-1.docker.io",)})
 _DATA_DIRS = {"containerd": "/var/lib/containerd", "docker": "/var/lib/docker"}

@@ -21,8 +21,8 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
 from generator import value
-from generator.frozenmap import FrozenMap
 from generator.secret import Secret
+from generator.spec.frozenmap import FrozenMap
 
 K = TypeVar("K")
 V = TypeVar("V")

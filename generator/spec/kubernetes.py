@@ -6,7 +6,6 @@ from enum import StrEnum
 from pydantic import Field
 
 from generator import value
-from generator.frozenmap import FrozenMap
 from generator.spec.field import (
     EMPTY,
     AbsolutePath,
@@ -23,6 +22,7 @@ from generator.spec.field import (
     Quantity,
     Section,
 )
+from generator.spec.frozenmap import FrozenMap
 
 EVICTION_HARD: Mapping[str, str] = FrozenMap({
     "imagefs.available": "15%", "memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%",
