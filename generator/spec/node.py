@@ -8,6 +8,7 @@ from pydantic import Field
 from generator import value
 from generator.spec.field import EMPTY, Address, Line, MacAddress, MapOf, NodeName, Parsed, Section, Taint
 from generator.spec.host import HostSettings
+from generator.value import Arch
 
 ProductUuid = Annotated[str, Parsed(value.parse_uuid, format="uuid")]
 
@@ -19,13 +20,6 @@ class Role(StrEnum):
     WORKER = "worker"
     ETCD = "etcd"
     LB = "lb"
-
-
-class Arch(StrEnum):
-    """Go's names of processor architectures."""
-
-    AMD64 = "amd64"
-    ARM64 = "arm64"
 
 
 class Node(HostSettings):

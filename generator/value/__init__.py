@@ -1,0 +1,46 @@
+"""The small values of a spec: each is parsed and normalised once, here, and never doubted again."""
+
+from generator.value.invalid import InvalidValueError
+from generator.value.machine import Arch, parse_absolute_path, parse_password_hash, parse_uuid
+from generator.value.measure import Duration, Quantity
+from generator.value.name import MacAddress, NodeName, is_label, is_subdomain
+from generator.value.network import (
+    Address,
+    Network,
+    PortRange,
+    parse_address,
+    parse_host,
+    parse_http_url,
+    parse_https_url,
+    parse_network,
+    parse_url,
+)
+from generator.value.taint import Taint, TaintEffect
+from generator.value.version import KubeadmApi, KubeVersion
+
+__all__ = [
+    "Address",
+    "Arch",
+    "Duration",
+    "InvalidValueError",
+    "KubeVersion",
+    "KubeadmApi",
+    "MacAddress",
+    "Network",
+    "NodeName",
+    "PortRange",
+    "Quantity",
+    "Taint",
+    "TaintEffect",
+    "is_label",
+    "is_subdomain",
+    "parse_absolute_path",
+    "parse_address",
+    "parse_host",
+    "parse_http_url",
+    "parse_https_url",
+    "parse_network",
+    "parse_password_hash",
+    "parse_url",
+    "parse_uuid",
+]

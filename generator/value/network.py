@@ -1,0 +1,92 @@
+"""Knows addresses, networks, ports and URLs."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Self
+from urllib.parse import urlsplit
+
+from generator.value.invalid import InvalidValueError
+from generator.value.name import is_subdomain
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """Ports `first` to `last`, both included: `30000-32767`."""
+
+    first: int
+    last: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        found = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
+        if found is None or not 1 <= int(found[1]) <= int(found[2]) <= 65535:
+            raise InvalidValueError(f"{text!r} is not a range of ports", "write the first and the last: 30000-32767")
+        return cls(int(found[1]), int(found[2]))
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+    def __contains__(self, port: int) -> bool:
+        return self.first <= port <= self.last
+
+
+def parse_address(text: str) -> Address:
+    """An IPv4 or IPv6 address, without prefix, zone or port."""
+    try:
+        return ip_address(text if "%" not in text else "")
+    except ValueError:
+        raise InvalidValueError(
+            f"{text!r} is not an IP address", "write it like 192.168.77.11 or fd00:77::11"
+        ) from None
+
+
+def parse_network(text: str) -> Network:
+    """A network with its prefix, host bits zero."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        network = None
+    if network is None or "/" not in text:
+        raise InvalidValueError(f"{text!r} is not a network", "write it with its prefix, like 10.244.0.0/16")
+    if str(network.network_address) != str(ip_address(text.partition("/")[0])):
+        raise InvalidValueError(f"{text!r} has host bits set", f"the network is {network}")
+    return network
+
+
+def parse_host(text: str) -> str:
+    """An IP address (normalised) or a DNS name."""
+    try:
+        return str(parse_address(text))
+    except InvalidValueError:
+        if is_subdomain(text) and not re.fullmatch(r"[\d.]+", text):
+            return text
+    raise InvalidValueError(f"{text!r} is neither an IP address nor a DNS name")
+
+
+def parse_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> str:
+    """A URL with a host; user names and passwords in it are refused, because URLs end up in logs."""
+    allowed = " or ".join(f"{scheme}://" for scheme in schemes)
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise InvalidValueError("the URL's host or port is malformed", f"write {allowed}HOST[:PORT][/PATH]") from None
+    if "@" in parts.netloc:
+        raise InvalidValueError("a URL may not carry a user name or password: URLs end up in logs")
+    if parts.scheme not in schemes or not host or re.search(r"[\s\x00-\x1f\x7f\"'<>\\]", text):
+        raise InvalidValueError(f"{text!r} is not a URL of this kind", f"write {allowed}HOST[:PORT][/PATH]")
+    return text.rstrip("/") if not parts.path.strip("/") else text
+
+
+def parse_https_url(text: str) -> str:
+    """An https URL."""
+    return parse_url(text, ("https",))
+
+
+def parse_http_url(text: str) -> str:
+    """A plain http URL: iPXE and installers of the public things only."""
+    return parse_url(text, ("http",))
