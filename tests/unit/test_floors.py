@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("generator.plan",),
     ("generator.render",),
     ("generator.render.every", "generator.verify"),
+    ("generator.disk", "generator.manifest", "generator.impact"),
     ("generator.files", "generator.output"),
     ("generator.diff", "generator.iso", "generator.judge", "generator.vm"),
     ("generator.console",),

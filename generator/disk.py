@@ -1,0 +1,48 @@
+"""Knows the disk's manners: how to make writes durable, and what its refusals mean to a person."""
+
+import ctypes
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from generator.errors import LocalError
+
+_MEANINGS = {
+    errno.ENOSPC: ("the disk is full", "free some space and run the command again"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space and run the command again"),
+    errno.EROFS: ("the file system is read-only", "name a folder that can be written"),
+    errno.EACCES: ("permission denied", "run as the folder's owner, or name a folder of your own"),
+    errno.EPERM: ("permission denied", "run as the folder's owner, or name a folder of your own"),
+    errno.ENOENT: ("there is no such file or folder", ""),
+    errno.ENOTDIR: ("a file stands where a folder is needed", "move the file away"),
+    errno.EEXIST: ("a file stands where a folder is needed", "move the file away"),
+    errno.EISDIR: ("a folder stands where a file is needed", "move the folder away"),
+    errno.EIO: ("the disk cannot be read or written", "look at the kernel's log"),
+}
+
+
+@contextmanager
+def describe(path: Path) -> Iterator[None]:
+    """Turns an OSError of the block into one clear LocalError about the file, or about `path`."""
+    try:
+        yield
+    except OSError as error:
+        meaning, hint = _MEANINGS.get(error.errno or 0, (error.strerror or "input or output failed", ""))
+        file = error.filename if isinstance(error.filename, str) else str(path)
+        raise LocalError.because(meaning, file=file, hint=hint) from error
+
+
+def sync(folder: Path) -> None:
+    """Returns when the file system of `folder` has everything on its disk."""
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)  # Linux's; Python offers sync() only
+    if syncfs is None:
+        os.sync()
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if syncfs(handle) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+    finally:
+        os.close(handle)
