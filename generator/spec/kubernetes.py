@@ -145,9 +145,10 @@ class SecretsEncryption(Section):
 
 
 class Audit(Section):
-    """The API server's audit log, in /var/log/kubernetes/audit on every master."""
+    """The API server's audit log on every master."""
 
     enabled: Flag = Field(False, description="Write an audit log.")
+    directory: AbsolutePath = Field("/var/log/kubernetes/audit", description="Folder of the log files on the master.")
     max_age: Count = Field(30, description="Days an old log file is kept.")
     max_backups: Count = Field(10, description="Number of old log files kept.")
     max_size: Count = Field(100, description="Size in MB at which a log file is rotated.")

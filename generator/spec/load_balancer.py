@@ -23,6 +23,14 @@ class LoadBalancerEngine(StrEnum):
     ENVOY = "envoy"
 
 
+class Balance(StrEnum):
+    """How a connection finds its API server; haproxy's names."""
+
+    LEASTCONN = "leastconn"
+    ROUNDROBIN = "roundrobin"
+    SOURCE = "source"
+
+
 class Keepalived(Section):
     """VRRP between the nodes of role lb, with mode vip."""
 
@@ -44,6 +52,11 @@ class LoadBalancer(Section):
     vip: Address | None = Field(None, description="The address that keepalived moves, with mode vip.")
     address: Host | None = Field(None, description="Address or name of your load balancer, with mode external.")
     port: Port = Field(8443, description="Port that API clients connect to.")
-    health_port: Port = Field(8081, description="Port of the health check of nginx and haproxy, on 127.0.0.1.")
+    health_port: Port = Field(8081, description="Port of the balancer's own health check, on 127.0.0.1.")
     stats_port: Port = Field(9090, description="Port of the statistics of haproxy and envoy, on 127.0.0.1.")
+    balance: Balance = Field(
+        Balance.LEASTCONN,
+        description="leastconn: the API server with the fewest connections. roundrobin: each in turn. source: always "
+        "the same one for a client's address.",
+    )
     keepalived: Keepalived = Field(Keepalived(), description="VRRP settings, with mode vip.")

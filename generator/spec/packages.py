@@ -1,10 +1,12 @@
 """Knows section `packages`: where nodes install software from."""
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
-from generator.spec.field import Line, Section, Url
+from generator.spec.field import HttpsUrl, Line, Parsed, Section, Url
+from generator.value import InvalidValueError
 
 NO_PROXY = ("127.0.0.1", "localhost", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
@@ -16,11 +18,36 @@ class PackagePreset(StrEnum):
     CHINA = "china"
 
 
+_BEGIN_KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+_END_KEY = "-----END PGP PUBLIC KEY BLOCK-----"
+
+
+def _parse_key(text: str) -> str:
+    """An armoured OpenPGP public key. What was given is never quoted: it may be a private key, pasted by mistake."""
+    lines = text.strip().splitlines()
+    if not lines or lines[0] != _BEGIN_KEY or lines[-1] != _END_KEY or text.count("-----BEGIN ") != 1:
+        raise InvalidValueError("this is not one armoured OpenPGP public key", f"paste the text from {_BEGIN_KEY} on")
+    return "\n".join(lines) + "\n"
+
+
+PublicKey = Annotated[str, Parsed(_parse_key, pattern=f"^\\s*{_BEGIN_KEY}")]
+
+
 class PackageSource(Section):
-    """One source of packages, by package manager."""
+    """One source of packages, by package manager. Packages are always verified with the source's key."""
 
     apt: Url | None = Field(None, description="URL of the repository for apt; null is the preset's.")
+    apt_suite: Line | None = Field(
+        None, description="Suite of `apt`, / for a flat repository; null is what the preset's own repository has."
+    )
+    apt_components: tuple[Line, ...] = Field((), description="Components of `apt`; empty is the preset's.")
     yum: Url | None = Field(None, description="URL of the repository for yum and dnf; null is the preset's.")
+    key: PublicKey | None = Field(
+        None, description="The armoured OpenPGP key that signs the packages; null lets nodes fetch it from `keyUrl`."
+    )
+    key_url: HttpsUrl | None = Field(
+        None, description="Where nodes fetch the key over HTTPS, trusting the system's CAs; null is the preset's place."
+    )
 
 
 class Proxy(Section):
@@ -40,4 +67,7 @@ class Packages(Section):
     kubernetes: PackageSource = Field(PackageSource(), description="kubeadm, kubelet, kubectl.")
     engine: PackageSource = Field(PackageSource(), description="containerd or docker.")
     base: PackageSource = Field(PackageSource(), description="The operating system's own packages.")
+    cni_version: Line | None = Field(
+        None, description="Version of package kubernetes-cni, as 1.4.0; null is what the kubelet's package asks for."
+    )
     proxy: Proxy = Field(Proxy(), description="The HTTP proxy of the nodes.")
