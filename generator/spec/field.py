@@ -72,7 +72,7 @@ def matching(pattern: str, what: str, example: str) -> Parsed:
 
     def parse(text: str) -> str:
         if whole.fullmatch(text) is None:
-            raise value.InvalidValueError(f"{text!r} is not {what}", f"write it like {example}")
+            raise value.InvalidValueError(f"{value.quoted(text)} is not {what}", f"write it like {example}")
         return text
 
     return Parsed(parse, pattern=f"^{pattern}$")

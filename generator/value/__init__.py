@@ -1,6 +1,6 @@
 """The small values of a spec: each is parsed and normalised once, here, and never doubted again."""
 
-from generator.value.invalid import InvalidValueError
+from generator.value.invalid import InvalidValueError, quoted
 from generator.value.machine import Arch, parse_absolute_path, parse_password_hash, parse_uuid
 from generator.value.measure import Duration, Quantity
 from generator.value.name import MacAddress, NodeName, is_label, is_subdomain
@@ -43,4 +43,5 @@ __all__ = [
     "parse_password_hash",
     "parse_url",
     "parse_uuid",
+    "quoted",
 ]

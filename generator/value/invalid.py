@@ -7,3 +7,8 @@ class InvalidValueError(ValueError):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+def quoted(text: str) -> str:
+    """`text` in quotes, control characters escaped, shortened to what fits on a line."""
+    return repr(text) if len(text) <= 60 else f"{text[:57]!r}..."

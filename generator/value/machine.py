@@ -3,7 +3,7 @@
 import re
 from enum import StrEnum
 
-from generator.value.invalid import InvalidValueError
+from generator.value.invalid import InvalidValueError, quoted
 
 
 class Arch(StrEnum):
@@ -23,7 +23,7 @@ def parse_password_hash(text: str) -> str:
 def parse_absolute_path(text: str) -> str:
     """An absolute POSIX path without `..`, doubled slashes or characters that a shell would notice."""
     if not re.fullmatch(r"(/[A-Za-z0-9_.@%+=:,-]+)+", text) or {".", ".."} & set(text.split("/")):
-        raise InvalidValueError(f"{text!r} is not a plain absolute path", "write it like /var/lib/etcd")
+        raise InvalidValueError(f"{quoted(text)} is not a plain absolute path", "write it like /var/lib/etcd")
     return text
 
 
@@ -31,5 +31,5 @@ def parse_uuid(text: str) -> str:
     """A UUID in the lower-case form of RFC 9562, section 4: firmware prints either case."""
     lower = text.lower()
     if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", lower):
-        raise InvalidValueError(f"{text!r} is not a UUID", "copy /sys/class/dmi/id/product_uuid of the machine")
+        raise InvalidValueError(f"{quoted(text)} is not a UUID", "copy /sys/class/dmi/id/product_uuid of the machine")
     return lower

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import total_ordering
 from typing import Self
 
-from generator.value.invalid import InvalidValueError
+from generator.value.invalid import InvalidValueError, quoted
 
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
 
@@ -20,8 +20,8 @@ class Duration:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        if not re.fullmatch(r"(\d{1,9}(ms|s|m|h|d))+", text):
-            raise InvalidValueError(f"{text!r} is not a duration", "write a number with ms, s, m, h or d: 40s, 3650d")
+        if not re.fullmatch(r"([0-9]{1,9}(ms|s|m|h|d))+", text):
+            raise InvalidValueError(f"{quoted(text)} is not a duration", "write it with ms, s, m, h or d: 40s, 3650d")
         return cls(text)
 
     def __str__(self) -> str:
@@ -32,7 +32,7 @@ class Duration:
 
     @property
     def seconds(self) -> Decimal:
-        parts = re.findall(r"(\d+)(ms|[smhd])", self.text)
+        parts = re.findall(r"([0-9]+)(ms|[smhd])", self.text)
         return sum((int(number) * _SECONDS[unit] for number, unit in parts), Decimal(0))
 
     @property
@@ -55,9 +55,9 @@ class Quantity:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        if not re.fullmatch(r"\d{1,15}(\.\d{1,9})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?", text):
+        if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?", text):
             raise InvalidValueError(
-                f"{text!r} is not a quantity", "write a number with m, k, M, G, T, Ki, Mi, Gi or Ti: 100m, 256Mi"
+                f"{quoted(text)} is not a quantity", "write a number with m, k, M, G, T, Ki, Mi, Gi or Ti: 100m, 256Mi"
             )
         return cls(text)
 

@@ -3,7 +3,7 @@
 import re
 from typing import Self
 
-from generator.value.invalid import InvalidValueError
+from generator.value.invalid import InvalidValueError, quoted
 
 # RFC 1123 section 2.1 as Kubernetes reads it: lower case, labels of at most 63, at most 253 in all.
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -32,7 +32,7 @@ class NodeName(str):
     def parse(cls, text: str) -> Self:
         if not is_subdomain(text) or len(text) > 52:
             wanted = "lower-case letters, digits and '-' (and '.' between labels), at most 52 characters"
-            raise InvalidValueError(f"{text!r} is not a node name", f"use {wanted}, for example worker-1")
+            raise InvalidValueError(f"{quoted(text)} is not a node name", f"use {wanted}, for example worker-1")
         return cls(text)
 
 
@@ -45,10 +45,10 @@ class MacAddress(str):
     def parse(cls, text: str) -> Self:
         digits = re.sub(r"[:.\-]", "", text.lower())
         if not re.fullmatch(r"[0-9a-f]{12}", digits):
-            raise InvalidValueError(f"{text!r} is not a MAC address", "write six bytes like 52:54:00:12:34:56")
+            raise InvalidValueError(f"{quoted(text)} is not a MAC address", "write six bytes like 52:54:00:12:34:56")
         if int(digits[1], 16) & 1 or digits == "0" * 12:
             raise InvalidValueError(
-                f"{text!r} is not the address of a single network card",
+                f"{quoted(text)} is not the address of a single network card",
                 "the second digit of a card's address is even, and not all digits are zero",
             )
         return cls(":".join(digits[at : at + 2] for at in range(0, 12, 2)))

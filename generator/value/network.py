@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Self
 from urllib.parse import urlsplit
 
-from generator.value.invalid import InvalidValueError
+from generator.value.invalid import InvalidValueError, quoted
 from generator.value.name import is_subdomain
 
 Address = IPv4Address | IPv6Address
@@ -22,9 +22,9 @@ class PortRange:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        found = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
+        found = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", text)
         if found is None or not 1 <= int(found[1]) <= int(found[2]) <= 65535:
-            raise InvalidValueError(f"{text!r} is not a range of ports", "write the first and the last: 30000-32767")
+            raise InvalidValueError(f"{quoted(text)} is not a range of ports", "write first and last: 30000-32767")
         return cls(int(found[1]), int(found[2]))
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ def parse_address(text: str) -> Address:
         return ip_address(text if "%" not in text else "")
     except ValueError:
         raise InvalidValueError(
-            f"{text!r} is not an IP address", "write it like 192.168.77.11 or fd00:77::11"
+            f"{quoted(text)} is not an IP address", "write it like 192.168.77.11 or fd00:77::11"
         ) from None
 
 
@@ -51,9 +51,9 @@ def parse_network(text: str) -> Network:
     except ValueError:
         network = None
     if network is None or "/" not in text:
-        raise InvalidValueError(f"{text!r} is not a network", "write it with its prefix, like 10.244.0.0/16")
+        raise InvalidValueError(f"{quoted(text)} is not a network", "write it with its prefix, like 10.244.0.0/16")
     if str(network.network_address) != str(ip_address(text.partition("/")[0])):
-        raise InvalidValueError(f"{text!r} has host bits set", f"the network is {network}")
+        raise InvalidValueError(f"{quoted(text)} has host bits set", f"the network is {network}")
     return network
 
 
@@ -62,9 +62,9 @@ def parse_host(text: str) -> str:
     try:
         return str(parse_address(text))
     except InvalidValueError:
-        if is_subdomain(text) and not re.fullmatch(r"[\d.]+", text):
+        if is_subdomain(text) and not re.fullmatch(r"[0-9.]+", text):
             return text
-    raise InvalidValueError(f"{text!r} is neither an IP address nor a DNS name")
+    raise InvalidValueError(f"{quoted(text)} is neither an IP address nor a DNS name")
 
 
 def parse_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> str:
@@ -78,7 +78,7 @@ def parse_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> str:
     if "@" in parts.netloc:
         raise InvalidValueError("a URL may not carry a user name or password: URLs end up in logs")
     if parts.scheme not in schemes or not host or re.search(r"[\s\x00-\x1f\x7f\"'<>\\]", text):
-        raise InvalidValueError(f"{text!r} is not a URL of this kind", f"write {allowed}HOST[:PORT][/PATH]")
+        raise InvalidValueError(f"{quoted(text)} is not a URL of this kind", f"write {allowed}HOST[:PORT][/PATH]")
     return text.rstrip("/") if not parts.path.strip("/") else text
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from generator.value.invalid import InvalidValueError
+from generator.value.invalid import InvalidValueError, quoted
 
 
 class TaintEffect(StrEnum):
@@ -29,7 +29,7 @@ class Taint:
         key, _, value = pair.partition("=")
         if not colon or not key or effect not in set(TaintEffect):
             raise InvalidValueError(
-                f"{text!r} is not a taint", f"write key=value:EFFECT; EFFECT is {', '.join(TaintEffect)}"
+                f"{quoted(text)} is not a taint", f"write key=value:EFFECT; EFFECT is {', '.join(TaintEffect)}"
             )
         return cls(key, value, TaintEffect(effect))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from generator.value.invalid import InvalidValueError
+from generator.value.invalid import InvalidValueError, quoted
 
 
 class KubeadmApi(StrEnum):
@@ -26,9 +26,9 @@ class KubeVersion:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        found = re.fullmatch(r"v?(\d{1,3})\.(\d{1,3})\.(\d{1,3})", text)
+        found = re.fullmatch(r"v?([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})", text)
         if found is None:
-            raise InvalidValueError(f"{text!r} is not a Kubernetes version", "write all three numbers: 1.30.5")
+            raise InvalidValueError(f"{quoted(text)} is not a Kubernetes version", "write all three numbers: 1.30.5")
         return cls(*(int(number) for number in found.groups()))
 
     def __str__(self) -> str:

@@ -1,0 +1,124 @@
+"""Knows how a file becomes a Source, and everything that can be wrong with it before a key is looked at."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from generator.errors import LocalError, Problem, Severity, SpecError
+from generator.source.excerpt import by_line, excerpt, split_lines, suspects
+from generator.source.place import Place, Position, Span, SpecPath, dotted
+from generator.source.tree import Fault, FaultError, TreeReader
+
+LIMIT = 20_000_000
+# YAML 1.2, section 5.1: what a stream may not contain.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A spec as it was read: `data` is plain Python, `root` knows where each part of it stood."""
+
+    file: str
+    lines: tuple[str, ...]
+    data: object
+    root: Place
+    secrets: Mapping[int, Sequence[Span]] = field(default_factory=dict)
+
+    def problem(self, path: SpecPath, message: str, hint: str = "", severity: Severity = Severity.ERROR) -> Problem:
+        """A problem at `path`: at its value, or at the nearest key or item that is there when it is not."""
+        place, found = self.root.find(path)
+        return self._shown(place.value if found else place.key, path, message, hint, severity)
+
+    def key_problem(self, path: SpecPath, message: str, hint: str = "") -> Problem:
+        """A problem with the key at the end of `path` itself."""
+        return self._shown(self.root.find(path)[0].key, path, message, hint, Severity.ERROR)
+
+    def fault_problem(self, fault: Fault) -> Problem:
+        """A problem with the text, not with a key."""
+        return self._shown(fault.position, (), fault.message, fault.hint, Severity.ERROR)
+
+    def _shown(self, at: Position, path: SpecPath, message: str, hint: str, severity: Severity) -> Problem:
+        return Problem(
+            severity,
+            message,
+            dotted(path),
+            self.file,
+            at.line + 1,
+            at.column + 1,
+            hint,
+            excerpt(self.lines, at, self.secrets),
+        )
+
+
+def read_source(path: Path) -> Source:
+    """The spec in a file. LocalError when it cannot be read, SpecError when it is not one YAML document."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LIMIT + 1)
+            size = max(path.stat().st_size, len(content))
+    except OSError as error:
+        raise LocalError.because(f"cannot read the spec: {error.strerror}", file=str(path)) from error
+    if len(content) > LIMIT:
+        raise SpecError.because(
+            f"the file is {size / 1e6:.0f} MB; a spec is at most {LIMIT // 10**6} MB", file=str(path)
+        )
+    return parse_source(content, str(path))
+
+
+def parse_source(content: bytes, file: str) -> Source:
+    """The spec in `content`; `file` is the name that problems show."""
+    text = _decoded(content, file)
+    reader = TreeReader(text)
+    lines = split_lines(text)
+    try:
+        value = reader.document()
+    except FaultError as error:
+        faults = [*reader.faults, error.fault]
+    except yaml.YAMLError as error:
+        faults = [*reader.faults, _syntax_fault(error)]
+    else:
+        faults = reader.faults
+    if not faults:
+        return Source(file, lines, value.data, value.place, by_line(reader.secrets))
+    unread = Source(
+        file, lines, None, Place(Position(0, 0), Position(0, 0)), by_line((*reader.secrets, *suspects(lines)))
+    )
+    raise SpecError(unread.fault_problem(fault) for fault in faults)
+
+
+def _decoded(content: bytes, file: str) -> str:
+    if b"\0" in content:
+        raise SpecError.because("this is a binary file, not YAML", file=file, hint="a spec is UTF-8 text")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SpecError.because(f"line {line} is not UTF-8", file=file, hint="save the file as UTF-8") from error
+    if found := _FORBIDDEN.search(text):
+        line = len(split_lines(text[: found.start()]))
+        raise SpecError.because(
+            f"line {line} holds the control character U+{ord(found[0]):04X}", file=file, hint="remove it"
+        )
+    return text
+
+
+def _syntax_fault(error: yaml.YAMLError) -> Fault:
+    mark = getattr(error, "problem_mark", None)
+    position = Position(mark.line, mark.column) if mark else Position(0, 0)
+    reason = getattr(error, "problem", None) or "the text cannot be read"
+    tab = "cannot start any token" in reason
+    hint = (
+        "indent with blanks, not tabs, and put a value that begins with @, ` or % in quotes"
+        if tab
+        else _hint_for(reason)
+    )
+    return Fault(position, f"not YAML: {reason}", hint)
+
+
+def _hint_for(reason: str) -> str:
+    if "mapping values are not allowed" in reason:
+        return "put a value that contains ': ' in quotes, and check the indentation of this line and the one above"
+    return "check the indentation, brackets and quotes here and on the lines above"
