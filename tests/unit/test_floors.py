@@ -16,7 +16,7 @@ FUNCTION_MEDIAN = 9
 # A module belongs to the longest prefix that names it. It may import from lower floors, and from its own entry.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("generator.errors", "generator.secret", "generator.value", "generator.resource"),
-    ("generator.spec", "generator.profile", "generator.source"),
+    ("generator.spec", "generator.profile", "generator.source", "generator.root"),
     ("generator.parse", "generator.check", "generator.bundle"),
     ("generator.render.artefact", "generator.render.dump", "generator.render.text"),
     ("generator.plan",),
