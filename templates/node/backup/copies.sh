@@ -1,0 +1,76 @@
+# shellcheck shell=sh disable=SC2015,SC2034,SC2154
+# What backup and restore share: the client of this node's etcd, and how a copy is read and judged. Sourced after lib.sh.
+# A copy is a folder ID/ with manifest.json and the files that it lists; it counts only under its final name.
+
+unset ETCDCTL_API ETCDCTL_ENDPOINTS ETCDCTL_CACERT ETCDCTL_CERT ETCDCTL_KEY
+PATH=$KUBESEED/bin:$PATH
+PKI=/etc/kubernetes/pki/etcd
+
+digest() { sha256sum | cut -c1-64; }
+is_number() { case $1 in '' | *[!0-9]*) return 1 ;; esac; }
+url() { case $1 in *:*) log "https://[$1]:$2" ;; *) log "https://$1:$2" ;; esac; }
+
+etcd() {
+  etcdctl --endpoints "$(url "$ADDRESS" 2379)" --cacert "$PKI/ca.crt" \
+    --cert "$PKI/healthcheck-client.crt" --key "$PKI/healthcheck-client.key" "$@"
+}
+
+# etcd 3.4 has no etcdutl; 3.6 has these commands nowhere else.
+snapshot() { if has etcdutl; then etcdutl snapshot "$@"; else etcdctl snapshot "$@"; fi; }
+
+# Every cluster, and every epoch of one, has CAs of its own: they say which cluster a copy is of.
+ca_digest() { openssl x509 -in "$PKI/ca.crt" -outform DER | digest; }
+
+# copies: the ids of the copies on this node, newest first: an id begins with its UTC time.
+copies() {
+  for copy in "$BACKUP_DIR"/[0-9]*T[0-9]*Z-*; do
+    [ ! -d "$copy" ] || log "${copy##*/}"
+  done | sort -r
+}
+
+# field COPY KEY: one value of its manifest.
+field() { sed -n "/^  \"$2\": /{s/^[^:]*: \"\{0,1\}//;s/\"\{0,1\},\{0,1\}\$//;p;q;}" "$1/manifest.json" | tr -cd '[:print:]'; }
+
+# files COPY: a line "name bytes sha256" for each of its files.
+files() {
+  sed -n 's/^    {"name": "\([a-z.]*\)", "bytes": \([0-9]*\), "sha256": "\([0-9a-f]*\)"},\{0,1\}$/\1 \2 \3/p' "$1/manifest.json"
+}
+
+# whole COPY: are its files those of its manifest? If not, a sentence says what is wrong.
+whole() {
+  id=${1##*/}
+  [ -f "$1/manifest.json" ] || { log "$id has no manifest.json" && return 1; }
+  [ "$(field "$1" format)" = 1 ] && [ "$(field "$1" id)" = "$id" ] ||
+    { log "$id/manifest.json is damaged, or of another copy" && return 1; }
+  files "$1" | {
+    snapshots=0
+    while read -r name bytes sum; do
+      [ -f "$1/$name" ] || { log "$id/$name is missing" && return 1; }
+      found=$(($(wc -c <"$1/$name")))
+      [ "$found" -eq "$bytes" ] || { log "$id/$name has $found bytes, its manifest says $bytes" && return 1; }
+      [ "$(digest <"$1/$name")" = "$sum" ] || { log "$id/$name is damaged: its SHA-256 is not the one of its manifest" && return 1; }
+      case $name in snapshot.db*) snapshots=$((snapshots + 1)) ;; esac
+    done
+    [ "$snapshots" -eq 1 ] || { log "$id/manifest.json lists no snapshot" && return 1; }
+  }
+}
+
+# sound FILE: is it a snapshot of an etcd that holds something? Sets REVISION, TOTAL_KEY and HASH; WRONG says what is wrong.
+# "snapshot status" looks at the structure only; the SHA-256 that etcd writes at the end covers every byte.
+sound() {
+  bytes=$(($(wc -c <"$1")))
+  WRONG="the snapshot is empty: 0 bytes"
+  [ "$bytes" -gt 0 ] || return
+  WRONG="the snapshot is truncated: $bytes bytes and no hash at the end"
+  [ $((bytes % 512)) -eq 32 ] || return
+  WRONG="the snapshot is damaged: its bytes do not match the hash at its end"
+  [ "$(head -c $((bytes - 32)) "$1" | digest)" = "$(tail -c 32 "$1" | od -An -v -tx1 | tr -d ' \n')" ] || return
+  figures=$(snapshot status "$1" -w fields 2>&1) || { WRONG="the snapshot cannot be read: $(log "$figures" | tail -n 1)" && return 1; }
+  REVISION=$(log "$figures" | sed -n 's/^"Revision" : //p')
+  TOTAL_KEY=$(log "$figures" | sed -n 's/^"Keys" : //p')
+  HASH=$(log "$figures" | sed -n 's/^"Hash" : //p')
+  WRONG="etcd's tools speak of the snapshot in words that kubeseed does not know"
+  is_number "$REVISION" && is_number "$TOTAL_KEY" && is_number "$HASH" || return
+  WRONG="the snapshot holds no keys"
+  [ "$REVISION" -gt 0 ] && [ "$TOTAL_KEY" -gt 0 ]
+}

@@ -1,0 +1,137 @@
+"""A node without a machine: a root of its own in a mount namespace, with the host's /usr and kubeseed's own programs."""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.backup.etcd import Member
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "templates" / "node"
+
+ENTER = """
+root=$1; shift
+mount --rbind /usr "$root/usr"
+mount --rbind "$root/.local" "$root/usr/local"
+mount --rbind /etc/alternatives "$root/etc/alternatives"
+mount --rbind /dev "$root/dev"
+mount --rbind /proc "$root/proc"
+if [ -s "$root/.small" ]; then mount -t tmpfs -o size="$(cat "$root/.small")" none "$root/var/backups/etcd"; fi
+exec chroot "$root" "$@"
+"""
+
+NODE_CONF = {
+    "CLUSTER": "prod",
+    "ROLES": "etcd master",
+    "FIRST_MASTER": "m1",
+    "COORDINATORS": "",
+    "KUBERNETES_VERSION": "1.30.5",
+    "KUBELET_ROOT": "/var/lib/kubelet",
+    "ETCD_TOPOLOGY": "external",
+    "ETCD_DATA_DIR": "/var/lib/etcd",
+    "BACKUP_DIR": "/var/backups/etcd",
+    "BACKUP_SCHEDULER": "timer",
+    "BACKUP_HOUR": "3",
+    "BACKUP_INTERVAL_HOURS": "24",
+    "BACKUP_KEEP_DAYS": "7",
+    "BACKUP_UPLOAD": "",
+    "BACKUP_HOOK": "",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a program ended on a node."""
+
+    code: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """The root folder of one node, and the etcd member that runs there."""
+
+    root: Path
+    member: Member
+
+    def __post_init__(self) -> None:
+        for folder in ("usr", "dev", "proc", "run", "tmp", "root", "etc/alternatives", "etc/ssl", "var/lib/kubelet"):
+            (self.root / folder).mkdir(parents=True)
+        for folder in ("bin", "sbin", "lib", "lib64"):
+            (self.root / folder).symlink_to(f"usr/{folder}")
+        for folder in (".local/sbin", ".local/lib/kubeseed/bin", "etc/kubernetes/manifests", "var/backups/etcd"):
+            (self.root / folder).mkdir(parents=True)
+        shutil.copy("/etc/ssl/openssl.cnf", self.root / "etc/ssl/openssl.cnf")
+        for name in ("passwd", "group"):
+            shutil.copy(f"/etc/{name}", self.root / "etc" / name)
+        self._install()
+
+    def _install(self) -> None:
+        for script in (SCRIPTS / "lib.sh", *(SCRIPTS / "backup").iterdir()):
+            shutil.copy(script, self.library / script.name)
+        for program in ("etcdctl", "etcdutl"):
+            if (self.member.programs / program).exists():
+                (self.library / "bin" / program).symlink_to(f"/etcd/{program}")
+        shutil.copytree(self.member.programs, self.root / "etcd")
+        shutil.copytree(self.member.pki, self.root / "etc/kubernetes/pki/etcd")
+        (self.root / "var/lib/kubelet/config.yaml").write_text("kind: KubeletConfiguration\n")
+        self.configure()
+
+    @property
+    def library(self) -> Path:
+        return self.root / ".local/lib/kubeseed"
+
+    @property
+    def copies(self) -> Path:
+        return self.root / "var/backups/etcd"
+
+    def configure(self, **changes: str) -> None:
+        own = {"NODE": self.member.name, "ADDRESS": self.member.address, "ETCD_NAME": self.member.name}
+        conf = self.root / "etc/kubeseed/node.conf"
+        conf.parent.mkdir(exist_ok=True)
+        conf.write_text("".join(f"{key}='{value}'\n" for key, value in {**NODE_CONF, **own, **changes}.items()))
+
+    def run(self, program: str, *arguments: str, shell: str = "", input: str = "") -> Outcome:
+        """Runs a program of /usr/local/lib/kubeseed as root of this node, in a process group of its own."""
+        path = f"/usr/local/lib/kubeseed/{program}"
+        command = [*shell.split(), path] if shell else [path]
+        unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+        done = subprocess.run(
+            [*unshare, "sh", "-ec", ENTER, "enter", str(self.root), *command, *arguments],
+            env={"PATH": "/usr/sbin:/usr/bin", "LANG": "C.UTF-8"},
+            input=input,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            start_new_session=True,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout)
+
+    def backup(self, *arguments: str) -> str:
+        """What `backup` says; it must succeed."""
+        outcome = self.run("backup", *arguments)
+        assert outcome.code == 0, outcome.output
+        return outcome.output
+
+    def ids(self) -> list[str]:
+        """The copies that count, oldest first."""
+        return sorted(path.name for path in self.copies.iterdir() if re.match(r"\d{8}T\d{6}Z-", path.name))
+
+    def status(self) -> dict[str, str]:
+        text = (self.root / "var/lib/kubeseed/backup.status").read_text()
+        return dict(re.findall(r"^([A-Z_]+)='([^']*)'$", text, re.MULTILINE))
+
+    def shim(self, name: str, script: str) -> None:
+        """A program that is found before the real one."""
+        path = self.root / ".local/sbin" / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def set_clock(self, seconds: int) -> None:
+        """Every `date` on this node says this moment from now on."""
+        self.shim("date", f'exec /usr/bin/date -d @{seconds} "$@"')

@@ -1,0 +1,52 @@
+"""One copy for the cluster, taken by the right member, with everything in it and nobody else able to read it."""
+
+import hashlib
+import json
+import subprocess
+import tarfile
+
+import pytest
+
+from tests.backup.etcd import Cluster
+from tests.backup.node import Node
+
+pytestmark = pytest.mark.judge
+
+
+def taken(nodes: dict[str, Node]) -> dict[str, list[str]]:
+    return {name: node.ids() for name, node in nodes.items() if node.ids()}
+
+
+def test_of_three_members_the_lowest_that_does_not_lead_takes_one_copy(cluster: Cluster, nodes: dict[str, Node]) -> None:
+    for _ in range(2):
+        for node in nodes.values():
+            node.backup("due")
+    assert {name: len(ids) for name, ids in taken(nodes).items()} == {cluster.turn.name: 1}
+
+
+def test_a_copy_holds_the_snapshot_the_configuration_and_what_they_are(cluster: Cluster, nodes: dict[str, Node]) -> None:
+    node = nodes[cluster.turn.name]
+    node.backup("now")
+    copy = node.copies / node.ids()[0]
+    manifest = json.loads((copy / "manifest.json").read_text())
+    assert manifest["cluster"] == "prod"
+    assert manifest["etcdVersion"] == cluster.turn.fields()["Version"]
+    assert manifest["etcdClusterId"] == cluster.turn.fields()["ClusterID"]
+    assert sorted(manifest["initialCluster"].split(",")) == sorted(cluster.initial.split(","))
+    assert manifest["revision"] > 3
+    assert manifest["totalKey"] >= 300
+    for file in manifest["files"]:
+        content = (copy / file["name"]).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (file["bytes"], file["sha256"])
+    with tarfile.open(copy / "config.tar.gz") as archive:
+        assert {"etc/kubernetes/pki/etcd/ca.key", "var/lib/kubelet/config.yaml", "etc/kubeseed/node.conf"} <= set(
+            archive.getnames()
+        )
+
+
+def test_nobody_but_root_can_read_a_copy(cluster: Cluster, nodes: dict[str, Node]) -> None:
+    node = nodes[cluster.turn.name]
+    node.backup("now")
+    copy = node.copies / node.ids()[0]
+    assert [oct(path.stat().st_mode & 0o7777) for path in (node.copies, copy)] == ["0o700", "0o700"]
+    assert {oct(path.stat().st_mode & 0o7777) for path in copy.iterdir()} == {"0o600"}
