@@ -1,0 +1,238 @@
+# shellcheck shell=sh
+# What the runner and the stages share: requests, files, packages, services, words for people. Sourced, never run.
+# Lines whose first character is # are comments everywhere in this folder, here-documents included: the seed carries none of them.
+
+# shellcheck disable=SC2034 # used by those who source this
+
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
+export PATH HOME LC_ALL
+umask 077
+KUBESEED=/usr/local/lib/kubeseed ETC=/etc/kubeseed VAR=/var/lib/kubeseed RUN=/run/kubeseed
+FILES=$ETC/files BODY=$RUN/body.$$ HEADERS=$RUN/headers.$$ AUTH=$ETC/node.curl
+STATUS=000 CHANGED=
+mkdir -p "$RUN/no-authority" "$VAR"
+trap 'rm -f "$BODY" "$HEADERS"' EXIT
+# Words for people go to descriptor 3: the runner's output, where a stage's own goes to its log.
+{ true >&3; } 2>/dev/null || exec 3>&1
+# shellcheck source=/dev/null
+. "$ETC/node.conf"
+
+# --- words and exits (docs/node.md: 0 done, 10 skipped, 20 stop, anything else is tried again)
+
+log() { printf '%s\n' "$*"; }
+fail() { log "$*"; exit 1; }
+skip() { log "$*"; exit 10; }
+
+# stop LINE... : no retry can mend this; the lines say what was found, the last one what to do.
+stop() {
+  printf '! %s\n' "$@"
+  exit 20
+}
+
+# redact: stdin to stdout as plain text, without keys, tokens, credentials and password hashes.
+redact() {
+  tr -cd '\11\12\40-\176' | sed -e '/BEGIN [A-Z ]*PRIVATE KEY/,/END [A-Z ]*PRIVATE KEY/s/.*/***/' \
+    -e 's/\(uthorization: *[A-Za-z]*\).*/\1 ***/' -e 's/[0-9A-Fa-f]\{64,\}/***/g' \
+    -e 's/\<[a-z0-9]\{6\}\.[a-z0-9]\{16\}\>/***/g' -e 's/\$[0-9a-z]\{1,8\}\$[./0-9A-Za-z$=,]\{8,\}/***/g' \
+    -e 's/\([Kk]ey-data\|[Tt]oken\|[Pp]assword\|[Ss]ecret\)\(["'\'']*[:=] *\)[^ ,}]*/\1\2***/g'
+}
+
+# box: stdin in a frame, announced.
+box() {
+  line=+----------------------------------------------------------------------------+
+  { printf '\n%s\n' "$line"; fold -s -w 74 | while IFS= read -r text; do printf '| %-74s |\n' "$text"; done; printf '%s\n' "$line"; } |
+    announce
+}
+
+# announce: stdin to the console, where there is one, and to the journal.
+announce() {
+  if [ -c /dev/console ]; then
+    tee /dev/console 2>/dev/null >&3 || :
+  else
+    cat >&3
+  fi
+}
+
+# --- facts
+
+has() { command -v "$1" >/dev/null 2>&1; }
+listed() { case " $2 " in *" $1 "*) ;; *) return 1 ;; esac; }
+is() { listed "$1" "$ROLES"; }
+in_cluster() { is master || is worker; }
+first_master() { [ "$NODE" = "$FIRST_MASTER" ]; }
+os_release() { sed -n "s/^$1=//p" /etc/os-release | tr -d "\"'"; }
+epoch() { cat "$VAR/epoch" 2>/dev/null || echo 0; }
+uptime_seconds() { read -r up _ </proc/uptime && echo "${up%%.*}"; }
+sha256() { sha256sum "$1" | cut -c1-64; }
+
+# within SECONDS COMMAND... : waits until the command succeeds.
+within() {
+  left=$1
+  shift
+  until "$@"; do
+    left=$((left - 1))
+    [ "$left" -gt 0 ] || return 1
+    sleep 1
+  done
+}
+
+# --- files
+
+durable() { sync "$@" 2>/dev/null || sync; }
+
+# place MODE PATH: stdin becomes the file PATH, whole or not at all; CHANGED is set when it was another one.
+place() {
+  new=$2.new.$$
+  [ -d "${2%/*}" ] || (umask 022 && mkdir -p "${2%/*}")
+  if cat >"$new" && chmod "$1" "$new"; then
+    if cmp -s "$new" "$2"; then
+      chmod "$1" "$2"
+      rm -f "$new"
+    else
+      durable "$new"
+      mv -f "$new" "$2"
+      durable "${2%/*}"
+      CHANGED=1
+    fi
+  else
+    rm -f "$new"
+    fail "cannot write $2: is the disk full?"
+  fi
+}
+
+# install_file NAME PATH [MODE]: the node's file NAME at PATH; a file the node was not given is left out.
+install_file() {
+  [ ! -f "$FILES/$1" ] || place "${3:-0644}" "$2" <"$FILES/$1"
+}
+
+# installed NAME PATH: says whether install_file has nothing to do.
+installed() { [ ! -f "$FILES/$1" ] || cmp -s "$FILES/$1" "$2"; }
+
+# unpack ALLOWED FOLDER: the tar in $BODY below the new folder FOLDER; members are regular files whose whole name matches ALLOWED (BRE).
+unpack() {
+  { tar -tf "$BODY" >"$BODY.names" && tar -tvf "$BODY" >"$BODY.kinds"; } || fail "the answer is not a tar archive"
+  names=$(grep -vx "$1" "$BODY.names" || :)$(grep -E '(^|/)\.\.?(/|$)|^/|//' "$BODY.names" || :)$(grep -v '^-' "$BODY.kinds" || :)
+  rm -f "$BODY.names" "$BODY.kinds"
+  [ -z "$names" ] || stop "The coordinator sent an archive with members that have no place here: $(echo "$names" | redact | head -n 3)" \
+    "Find out who answers as coordinator before anything else: kubeseed events OUT"
+  rm -rf "$2"
+  mkdir -p "$2"
+  tar -xof "$BODY" -C "$2"
+  [ -z "$(find "$2" ! -type f ! -type d -o -type f -links +1)" ] || fail "the archive made something that is no plain file"
+}
+
+# --- requests
+
+# header NAME: the last answer's header NAME (lower case).
+header() { tr 'A-Z\r' 'a-z\n' <"$HEADERS" | sed -n "s/^$1: *//p" | tail -n 1; }
+
+# request ROUTE [CURL-OPTION...]: asks the coordinators in turn; leaves STATUS (000: nobody answered), $BODY and $HEADERS.
+# Only the cluster's root counts (an empty capath keeps the system's certificates out); no proxy, no redirect, no .curlrc.
+request() {
+  route=$1
+  shift
+  for url in $COORDINATORS; do
+    : >"$BODY"
+    : >"$HEADERS"
+    STATUS=$(curl -q -sS -K "$AUTH" --cacert "$ETC/ca.crt" --capath "$RUN/no-authority" --noproxy '*' --proto =https \
+      --connect-timeout 10 --max-time 60 -o "$BODY" -D "$HEADERS" -w '%{http_code}' "$@" "$url$route") || STATUS=000
+    case $STATUS in 000 | 429 | 5??) ;; *) return 0 ;; esac
+  done
+}
+
+# told: the answer's Retry-After in seconds, 1 to 300, else 5.
+told() {
+  seconds=$(header retry-after)
+  case $seconds in '' | *[!0-9]* | ????*) seconds=5 ;; esac
+  [ "$seconds" -ge 1 ] || seconds=1
+  [ "$seconds" -le 300 ] || seconds=300
+  echo "$seconds"
+}
+
+# await ROUTE [CURL-OPTION...]: request until it is answered for good: 200 and 304 return, 202 asks again, the rest ends the attempt.
+await() {
+  while :; do
+    request "$@"
+    case $STATUS in
+    200 | 304) return 0 ;;
+    202) sleep "$(told)" ;;
+    *) refused ;;
+    esac
+  done
+}
+
+refused() {
+  says="$STATUS $(sed -n 's/.*"message": *"\([^"]*\)".*/\1/p' "$BODY" | redact | cut -c1-300)"
+  case $STATUS in
+  401) stop "The coordinator does not accept this node at $route: $says" \
+    "The seed or the credential is unknown, expired, revoked or wrong. On the coordinator: kubeseed status OUT, then kubeseed node rearm OUT $NODE; then restart this machine." ;;
+  409) stop "Conflict at $route: $says" \
+    "Another machine holds this node's name, or init belongs to another epoch. On the coordinator: kubeseed events OUT. Do not re-arm before you know which machine is the right one." ;;
+  400 | 403 | 413 | 415 | 422) stop "The coordinator refuses $route: $says" \
+    "Seed and coordinator disagree about this node: run kubeseed generate and give it its new seed." ;;
+  429 | 503) told >"$RUN/retry-after" ;;
+  esac
+  fail "no good answer at $route from $COORDINATORS: $says; the clock here says $(date -u '+%F %T') UTC"
+}
+
+# --- packages and services
+
+proxied() {
+  if [ -n "$HTTP_PROXY$HTTPS_PROXY" ]; then
+    http_proxy=$HTTP_PROXY https_proxy=$HTTPS_PROXY no_proxy=$NO_PROXY "$@"
+  else
+    "$@"
+  fi
+}
+
+# package_sources: the spec's package sources and their keys.
+package_sources() {
+  case $PACKAGE_MANAGER in apt) keys=/etc/apt/keyrings list=/etc/apt/sources.list.d/kubeseed.list ;; *) keys=/etc/pki/rpm-gpg list=/etc/yum.repos.d/kubeseed.repo ;; esac
+  CHANGED=
+  for key in "$FILES"/keys/*; do
+    [ ! -f "$key" ] || place 0644 "$keys/kubeseed-${key##*/}" <"$key"
+  done
+  case $PACKAGE_MANAGER in apt) install_file packages.apt "$list" ;; *) install_file packages.rpm "$list" ;; esac
+  [ -z "$CHANGED" ] || rm -f "$RUN/apt-updated"
+}
+
+# install_packages NAME... : an interrupted dpkg is finished first.
+install_packages() {
+  case $PACKAGE_MANAGER in
+  apt)
+    DEBIAN_FRONTEND=noninteractive
+    export DEBIAN_FRONTEND
+    dpkg --configure -a
+    [ -f "$RUN/apt-updated" ] || { proxied apt-get -q -o DPkg::Lock::Timeout=600 update && : >"$RUN/apt-updated"; }
+    proxied apt-get -q -y -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confold --no-install-recommends --allow-change-held-packages install "$@"
+    ;;
+  *) proxied "$PACKAGE_MANAGER" -q -y install --disableexcludes=all "$@" ;;
+  esac
+}
+
+# install_quietly SERVICE PACKAGE... : the packages, without their own service SERVICE ever starting.
+install_quietly() {
+  own=$1
+  shift
+  systemctl mask "$own"
+  installed=
+  ! install_packages "$@" || installed=1
+  systemctl unmask "$own"
+  systemctl disable "$own" || :
+  [ -n "$installed" ]
+}
+
+# run_service UNIT: enabled and running; restarted when CHANGED says that its configuration is new.
+run_service() {
+  systemctl daemon-reload
+  systemctl enable "$1"
+  if [ -n "$CHANGED" ]; then systemctl restart "$1"; else systemctl start "$1"; fi
+}
+
+running() { systemctl -q is-active "$1"; }
+
+# --- a stage: the file that sources this defines what it needs of these and ends with "$1"
+
+check() { return 1; }
+apply() { :; }
+verify() { check; }

@@ -1,0 +1,31 @@
+"""Gives a test its machine and its coordinator."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.node.coordinator import ENROL, Coordinator
+from tests.node.machine import Machine, assert_root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prerequisites() -> None:
+    if reason := assert_root():
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    with Machine(tmp_path / "disk") as machine:
+        yield machine
+
+
+@pytest.fixture
+def coordinator(tmp_path: Path, machine: Machine) -> Iterator[Coordinator]:
+    """A coordinator on the machine's loopback, and the machine with a sealed seed for it."""
+    coordinator = Coordinator(tmp_path)
+    url = coordinator.serve(machine.listen())
+    machine.seed(coordinator.root.pem(), ENROL, COORDINATORS=url)
+    yield coordinator
+    coordinator.close()
