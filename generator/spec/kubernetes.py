@@ -125,6 +125,9 @@ class Kubelet(Section):
 
     root_dir: AbsolutePath = Field("/var/lib/kubelet", description="The kubelet's state (--root-dir).")
     reserved: Reserved = Field(Reserved(), description="Resources that pods may not use.")
+    protect_kernel_defaults: Flag = Field(
+        True, description="The kubelet refuses to run where kernel settings differ from what it needs."
+    )
     eviction_hard: MapOf[str, Line] = Field(
         EVICTION_HARD,
         description="Signals and thresholds at which the kubelet evicts pods (KubeletConfiguration.evictionHard).",
