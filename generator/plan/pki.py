@@ -1,0 +1,13 @@
+"""Knows where certificates, keys and other secrets of Kubernetes lie on a node: kubeadm's own places."""
+
+DIRECTORY = "/etc/kubernetes/pki"
+CA = f"{DIRECTORY}/ca.crt"
+ETCD_DIRECTORY = f"{DIRECTORY}/etcd"
+ETCD_CA = f"{ETCD_DIRECTORY}/ca.crt"
+ETCD_CLIENT_CERTIFICATE = f"{DIRECTORY}/apiserver-etcd-client.crt"
+ETCD_CLIENT_KEY = f"{DIRECTORY}/apiserver-etcd-client.key"
+KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet.crt"
+KUBELET_KEY = "/var/lib/kubelet/pki/kubelet.key"
+ENCRYPTION = "/etc/kubernetes/encryption.yaml"
+AUDIT_POLICY = "/etc/kubernetes/audit-policy.yaml"
+DISCOVERY = "/etc/kubernetes/discovery.conf"
