@@ -26,7 +26,8 @@ class _Dumper(yaml.CSafeDumper):
 
 
 def _represent_str(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
+    # libyaml takes exact strings only; `str` unwraps the subclasses of generator.value and enumerations.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style=_style(text))
 
 
 def _style(text: str) -> str:
