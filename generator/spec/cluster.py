@@ -1,6 +1,6 @@
 """Knows the whole spec: its sections, and who is who among the nodes."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -9,7 +9,7 @@ from generator.spec.bootstrap import Bootstrap
 from generator.spec.coordinator import Coordinator
 from generator.spec.engine import Engine
 from generator.spec.etcd import Etcd, EtcdTopology
-from generator.spec.field import Section, matching
+from generator.spec.field import LabelName, Section
 from generator.spec.host import HostSettings
 from generator.spec.kubernetes import Kubernetes
 from generator.spec.load_balancer import LoadBalancer
@@ -18,13 +18,11 @@ from generator.spec.node import Node, Role
 from generator.spec.packages import Packages
 from generator.spec.pxe import Pxe
 
-ClusterName = Annotated[str, matching(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", "a cluster name", "prod-1")]
-
 
 class Metadata(Section):
     """What the cluster is called."""
 
-    name: ClusterName = Field(
+    name: LabelName = Field(
         description="The cluster's name: lower-case letters, digits and '-'.",
     )
 

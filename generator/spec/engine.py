@@ -7,7 +7,19 @@ from typing import Annotated
 
 from pydantic import Field
 
-from generator.spec.field import AbsolutePath, Count, Flag, Integer, Line, MapOf, Parsed, Section, Url, matching
+from generator.spec.field import (
+    AbsolutePath,
+    Count,
+    Flag,
+    Integer,
+    Interface,
+    Line,
+    MapOf,
+    Parsed,
+    Section,
+    Url,
+    matching,
+)
 from generator.spec.frozenmap import FrozenMap
 from generator.value import InvalidValueError
 
@@ -29,6 +41,12 @@ def _parse_toml(text: str) -> str:
 
 
 Toml = Annotated[str, Parsed(_parse_toml)]
+
+
+Registry = Annotated[str, matching(r"_default|[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?", "a registry", "docker.io")]
+RegistryOrNetwork = Annotated[
+    str, matching(r"[A-Za-z0-9\[][A-Za-z0-9.:\]-]*(/[0-9]{1,3})?", "a registry or a network", "registry.local:5000")
+]
 
 
 class LogLevel(StrEnum):
@@ -71,7 +89,7 @@ class Containerd(Section):
 class Docker(Section):
     """Settings of docker alone; the names are those of its daemon.json."""
 
-    bip: Line = Field("172.17.0.1/16", description="Address and network of docker's own bridge.")
+    bip: Interface = Field("172.17.0.1/16", description="Address and network of docker's own bridge.")
     log_driver: Line = Field("json-file", description="The log driver of containers.")
     log_level: LogLevel = Field(LogLevel.WARN, description="What docker logs.")
     max_concurrent_downloads: Integer = Field(10, ge=1, description="Image layers pulled at once.")
@@ -84,10 +102,10 @@ class Engine(Section):
     data_dir: AbsolutePath | None = Field(
         None, description="Images and containers on the node; null is /var/lib/containerd or /var/lib/docker."
     )
-    registries: MapOf[Line, tuple[Url, ...]] = Field(
+    registries: MapOf[Registry, tuple[Url, ...]] = Field(
         REGISTRIES, description="Registries and the URLs that serve them, tried in order: mirrors first."
     )
-    insecure_registries: tuple[Line, ...] = Field(
+    insecure_registries: tuple[RegistryOrNetwork, ...] = Field(
         (),
         description="Registries (host or host:port) whose certificate is not verified; best left empty.",
     )

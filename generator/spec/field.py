@@ -104,17 +104,19 @@ Taint = Annotated[
 Address = Annotated[value.Address, Parsed(value.parse_address)]
 AddressText = Annotated[str, Parsed(lambda text: str(value.parse_address(text)))]
 Network = Annotated[value.Network, Parsed(value.parse_network)]
+Interface = Annotated[str, Parsed(lambda text: str(value.parse_interface(text)))]
+DnsName = Annotated[str, Parsed(value.parse_dns_name, format="hostname")]
 Host = Annotated[str, Parsed(value.parse_host)]
 Url = Annotated[str, Parsed(value.parse_url, format="uri")]
 HttpUrl = Annotated[str, Parsed(value.parse_http_url, format="uri", pattern="^http://")]
 HttpsUrl = Annotated[str, Parsed(value.parse_https_url, format="uri", pattern="^https://")]
 AbsolutePath = Annotated[str, Parsed(value.parse_absolute_path, pattern="^/")]
-Line = Annotated[
-    str,
-    Parsed(
-        _nonempty_line,
-    ),
+Line = Annotated[str, Parsed(_nonempty_line)]
+LabelName = Annotated[str, Parsed(value.parse_label)]
+ImageName = Annotated[
+    str, matching(r"[a-z0-9][A-Za-z0-9._:/@-]{0,254}", "the name of an image", "registry.k8s.io/pause:3.9")
 ]
+ImageTag = Annotated[str, matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "the tag of an image", "3.9")]
 SecretLine = Annotated[Secret[str], Parsed(_secret(_nonempty_line), secret=True)]
 PasswordHash = Annotated[Secret[str], Parsed(_secret(value.parse_password_hash), secret=True, pattern=r"^\$")]
 
@@ -124,5 +126,6 @@ Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 Integer = Annotated[int, Strict()]
 
 MapOf = Annotated[Mapping[K, V], AfterValidator(FrozenMap), PlainSerializer(dict)]
-Arguments = MapOf[str, Annotated[str, BeforeValidator(_boolean_as_word)]]
+FlagName = Annotated[str, matching(r"[a-z][a-z0-9-]*", "a flag without its dashes", "max-requests-inflight")]
+Arguments = MapOf[FlagName, Annotated[str, BeforeValidator(_boolean_as_word)]]
 EMPTY: Mapping[Any, Any] = FrozenMap()

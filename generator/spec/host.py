@@ -1,10 +1,12 @@
 """Knows the settings of a machine: section `defaults`, each of which a node may override."""
 
+import re
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
+from generator import value
 from generator.spec.field import (
     EMPTY,
     Address,
@@ -14,6 +16,7 @@ from generator.spec.field import (
     Integer,
     Line,
     MapOf,
+    Parsed,
     PasswordHash,
     Section,
     matching,
@@ -24,11 +27,24 @@ DiskDevice = Annotated[str, matching(r"/dev/[A-Za-z0-9/_.:-]+", "a disk", "/dev/
 TimeZone = Annotated[str, matching(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", "a time zone", "Europe/Berlin")]
 
 
+def _parse_ssh_key(text: str) -> str:
+    """One line of authorized_keys without options (sshd(8)). Never quoted: it may be a private key."""
+    kind = r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
+    if not re.fullmatch(rf"{kind} AAAA\S*( [^\n]*)?", text.strip()) or not text.isprintable():
+        raise value.InvalidValueError(
+            "this is not an SSH public key", "paste the one line of the file that ends in .pub"
+        )
+    return text.strip()
+
+
+SshKey = Annotated[str, Parsed(_parse_ssh_key, pattern="^(ssh|ecdsa|sk)-")]
+
+
 class User(Section):
     """An account on the node, made by the installer."""
 
     name: LoginName = Field(description="Login name.")
-    ssh_keys: tuple[Line, ...] = Field((), description="Public keys that may log in, as in authorized_keys.")
+    ssh_keys: tuple[SshKey, ...] = Field((), description="Public keys that may log in, as in authorized_keys.")
     password_hash: PasswordHash | None = Field(
         None,
         description="Password as a crypt(5) hash, made by `kubeseed hash-password`; null allows no password login.",

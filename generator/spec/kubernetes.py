@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
@@ -11,22 +12,31 @@ from generator.spec.field import (
     AbsolutePath,
     Arguments,
     Count,
+    DnsName,
     Duration,
     Flag,
     Host,
+    ImageName,
+    ImageTag,
     Integer,
     KubeVersion,
+    LabelName,
     Line,
     MapOf,
     PortRange,
     Quantity,
     Section,
+    matching,
 )
 from generator.spec.frozenmap import FrozenMap
 
 EVICTION_HARD: Mapping[str, str] = FrozenMap({
     "imagefs.available": "15%", "memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%",
 })  # fmt: skip
+
+
+PluginName = Annotated[str, matching(r"[A-Z][A-Za-z]+", "an admission plugin", "NodeRestriction")]
+Threshold = Annotated[str, matching(r"[0-9]+(\.[0-9]+)?(%|[kMGT]i?)?", "a threshold", "10% or 100Mi")]
 
 
 class ProxyMode(StrEnum):
@@ -61,7 +71,7 @@ class PathType(StrEnum):
 class HostPathMount(Section):
     """kubeadm's HostPathMount: a file or folder of the node inside a control plane pod."""
 
-    name: Line = Field(description="Name of the volume in the pod.")
+    name: LabelName = Field(description="Name of the volume in the pod.")
     host_path: AbsolutePath = Field(description="Path on the node.")
     mount_path: AbsolutePath = Field(description="Path in the pod.")
     read_only: Flag = Field(False, description="Mount it read-only.")
@@ -128,7 +138,7 @@ class Kubelet(Section):
     protect_kernel_defaults: Flag = Field(
         True, description="The kubelet refuses to run where kernel settings differ from what it needs."
     )
-    eviction_hard: MapOf[str, Line] = Field(
+    eviction_hard: MapOf[str, Threshold] = Field(
         EVICTION_HARD,
         description="Signals and thresholds at which the kubelet evicts pods (KubeletConfiguration.evictionHard).",
     )
@@ -163,25 +173,25 @@ class Audit(Section):
 class AdmissionPlugins(Section):
     """Admission plugins besides those that Kubernetes enables by itself."""
 
-    enable: tuple[Line, ...] = Field(("NodeRestriction",), description="Plugins to enable.")
-    disable: tuple[Line, ...] = Field((), description="Plugins to disable.")
+    enable: tuple[PluginName, ...] = Field(("NodeRestriction",), description="Plugins to enable.")
+    disable: tuple[PluginName, ...] = Field((), description="Plugins to disable.")
 
 
 class Images(Section):
     """Tags of images, where kubeadm's own choice for the version is not wanted."""
 
-    pause: Line | None = Field(None, description="Tag of the pause image; null is kubeadm's choice.")
-    etcd: Line | None = Field(None, description="Tag of the etcd image; null is kubeadm's choice.")
-    coredns: Line | None = Field(None, description="Tag of the CoreDNS image; null is kubeadm's choice.")
+    pause: ImageTag | None = Field(None, description="Tag of the pause image; null is kubeadm's choice.")
+    etcd: ImageTag | None = Field(None, description="Tag of the etcd image; null is kubeadm's choice.")
+    coredns: ImageTag | None = Field(None, description="Tag of the CoreDNS image; null is kubeadm's choice.")
 
 
 class Kubernetes(Section):
     """What kubeadm, the control plane and the kubelets are told."""
 
     version: KubeVersion = Field(value.KubeVersion(1, 30, 5), description="The Kubernetes version to install.")
-    image_repository: Line = Field("registry.k8s.io", description="Where Kubernetes' own images come from.")
+    image_repository: ImageName = Field("registry.k8s.io", description="Where Kubernetes' own images come from.")
     images: Images = Field(Images(), description="Tags of single images.")
-    cluster_domain: Host = Field("cluster.local", description="DNS domain of services (kubeadm's dnsDomain).")
+    cluster_domain: DnsName = Field("cluster.local", description="DNS domain of services (kubeadm's dnsDomain).")
     proxy_mode: ProxyMode = Field(ProxyMode.IPTABLES, description="How kube-proxy forwards services.")
     max_pods: Integer = Field(110, ge=1, le=65535, description="Pods that one node may run.")
     node_port_range: PortRange = Field(value.PortRange(30000, 32767), description="Ports of NodePort services.")

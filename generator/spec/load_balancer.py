@@ -1,10 +1,26 @@
 """Knows section `loadBalancer`: how nodes reach the API servers."""
 
+import re
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
-from generator.spec.field import Address, Host, Integer, Port, SecretLine, Section
+from generator import value
+from generator.secret import Secret
+from generator.spec.field import Address, Host, Integer, Parsed, Port, Section
+
+
+def _parse_password(text: str) -> Secret[str]:
+    """RFC 2338 authentication data: eight bytes, without those that end a word in keepalived.conf."""
+    if not re.fullmatch(r"[A-Za-z0-9._+=-]{1,8}", text):
+        raise value.InvalidValueError(
+            "this cannot be a VRRP password", "use 1 to 8 letters, digits, '.', '_', '+', '=' or '-'"
+        )
+    return Secret(text)
+
+
+VrrpPassword = Annotated[Secret[str], Parsed(_parse_password, secret=True)]
 
 
 class LoadBalancerMode(StrEnum):
@@ -35,8 +51,8 @@ class Keepalived(Section):
     """VRRP between the nodes of role lb, with mode vip."""
 
     router_id: Integer = Field(51, ge=1, le=255, description="VRRP's virtual router id, unique in the network segment.")
-    password: SecretLine | None = Field(
-        None, description="VRRP's password, at most 8 characters count; null generates one."
+    password: VrrpPassword | None = Field(
+        None, description="VRRP's password, at most 8 characters; null generates one."
     )
 
 

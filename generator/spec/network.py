@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from generator import value
-from generator.spec.field import Count, Flag, Integer, Line, Network, Section
+from generator.spec.field import Count, Flag, ImageName, Integer, Network, Section
 
 
 class Plugin(StrEnum):
@@ -57,8 +57,8 @@ class Flannel(Section):
         description="How packets travel between nodes; host-gw needs all nodes in one layer 2 network.",
     )
     nftables: Flag = Field(False, description="Let flannel use nftables instead of iptables.")
-    image: Line = Field("ghcr.io/flannel-io/flannel:v0.25.7", description="Image of the flannel daemon.")
-    cni_image: Line = Field(
+    image: ImageName = Field("ghcr.io/flannel-io/flannel:v0.25.7", description="Image of the flannel daemon.")
+    cni_image: ImageName = Field(
         "ghcr.io/flannel-io/flannel-cni-plugin:v1.5.1-flannel2",
         description="Image that puts flannel's CNI plugin on the node.",
     )

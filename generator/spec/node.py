@@ -1,6 +1,7 @@
 """Knows an entry of `nodes`: one machine and its place in the cluster."""
 
 from enum import StrEnum
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import Field
@@ -43,6 +44,12 @@ class Node(HostSettings):
     def all_macs(self) -> tuple[str, ...]:
         """`mac` and `macs` as one, without repetition, the card of `address` first."""
         return tuple(dict.fromkeys(((self.mac,) if self.mac else ()) + self.macs))
+
+    @property
+    def subnet(self) -> value.Network:
+        """The network that `address` and `network.prefix` make."""
+        prefix = min(self.network.prefix, self.address.max_prefixlen)
+        return ip_network(f"{self.address}/{prefix}", strict=False)
 
     def with_defaults(self, defaults: HostSettings) -> "Node":
         """The node with every host setting it does not name itself taken from `defaults`."""

@@ -5,10 +5,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from generator.spec.field import HttpsUrl, Line, Parsed, Section, Url
+from generator.spec.field import HttpsUrl, Line, Parsed, Section, Url, matching
 from generator.value import InvalidValueError
 
 NO_PROXY = ("127.0.0.1", "localhost", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+
+
+NoProxy = Annotated[str, matching(r"[A-Za-z0-9.*:/\[\]_-]+", "a host, domain or network", "10.0.0.0/8 or .example.org")]
 
 
 class PackagePreset(StrEnum):
@@ -55,7 +58,7 @@ class Proxy(Section):
 
     http: Url | None = Field(None, description="Proxy for http URLs.")
     https: Url | None = Field(None, description="Proxy for https URLs.")
-    no_proxy: tuple[Line, ...] = Field(NO_PROXY, description="Hosts, domains and networks reached directly.")
+    no_proxy: tuple[NoProxy, ...] = Field(NO_PROXY, description="Hosts, domains and networks reached directly.")
 
 
 class Packages(Section):

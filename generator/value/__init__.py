@@ -3,15 +3,17 @@
 from generator.value.invalid import InvalidValueError, quoted
 from generator.value.machine import Arch, parse_absolute_path, parse_password_hash, parse_uuid
 from generator.value.measure import Duration, Quantity
-from generator.value.name import MacAddress, NodeName, is_label, is_subdomain
+from generator.value.name import MacAddress, NodeName, is_subdomain, parse_label
 from generator.value.network import (
     Address,
     Network,
     PortRange,
     parse_address,
+    parse_dns_name,
     parse_host,
     parse_http_url,
     parse_https_url,
+    parse_interface,
     parse_network,
     parse_url,
 )
@@ -32,13 +34,15 @@ __all__ = [
     "Quantity",
     "Taint",
     "TaintEffect",
-    "is_label",
     "is_subdomain",
     "parse_absolute_path",
     "parse_address",
+    "parse_dns_name",
     "parse_host",
     "parse_http_url",
     "parse_https_url",
+    "parse_interface",
+    "parse_label",
     "parse_network",
     "parse_password_hash",
     "parse_url",

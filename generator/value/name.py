@@ -15,9 +15,12 @@ def is_subdomain(text: str) -> bool:
     return len(text) <= 253 and _SUBDOMAIN.fullmatch(text) is not None
 
 
-def is_label(text: str) -> bool:
-    """Whether `text` is a single RFC 1123 label."""
-    return re.fullmatch(_LABEL, text) is not None
+def parse_label(text: str) -> str:
+    """A single RFC 1123 label: the name of a cluster, of a volume."""
+    if re.fullmatch(_LABEL, text) is None:
+        wanted = "use lower-case letters, digits and '-', at most 63 characters"
+        raise InvalidValueError(f"{quoted(text)} is not a name of this kind", wanted)
+    return text
 
 
 class NodeName(str):

@@ -2,7 +2,17 @@
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -11,6 +21,7 @@ from generator.value.name import is_subdomain
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+Interface = IPv4Interface | IPv6Interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,23 @@ def parse_network(text: str) -> Network:
     if str(network.network_address) != str(ip_address(text.partition("/")[0])):
         raise InvalidValueError(f"{quoted(text)} has host bits set", f"the network is {network}")
     return network
+
+
+def parse_interface(text: str) -> Interface:
+    """An address together with its network: `172.17.0.1/16`."""
+    try:
+        if "/" in text:
+            return ip_interface(text)
+    except ValueError:
+        pass
+    raise InvalidValueError(f"{quoted(text)} is not an address with a prefix", "write it like 172.17.0.1/16")
+
+
+def parse_dns_name(text: str) -> str:
+    """A DNS name, no address."""
+    if not is_subdomain(text) or re.fullmatch(r"[0-9.]+", text):
+        raise InvalidValueError(f"{quoted(text)} is not a DNS name", "write it like cluster.local")
+    return text
 
 
 def parse_host(text: str) -> str:

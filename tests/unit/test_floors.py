@@ -15,9 +15,10 @@ FUNCTION_MEDIAN = 9
 
 # A module belongs to the longest prefix that names it. It may import from lower floors, and from its own entry.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("generator.errors", "generator.secret", "generator.value", "generator.resource"),
-    ("generator.spec", "generator.profile", "generator.source", "generator.root"),
-    ("generator.parse", "generator.check", "generator.bundle"),
+    ("generator.errors", "generator.secret", "generator.value", "generator.resource", "generator.nearest"),
+    ("generator.spec", "generator.profile", "generator.source", "generator.root", "generator.scripts"),
+    ("generator.check", "generator.bundle"),
+    ("generator.parse", "generator.schema", "generator.explain"),
     ("generator.render.artefact", "generator.render.dump", "generator.render.text"),
     ("generator.plan",),
     ("generator.render",),
@@ -29,14 +30,18 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("generator.cli",),
 )
 SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
-    ("http_server.errors", "http_server.secret", "http_server.clock"),
+    ("http_server.errors", "http_server.secret", "http_server.clock", "http_server.failpoint", "http_server.inventory"),
     ("http_server.model", "http_server.settings"),
-    ("http_server.ports",),
-    ("http_server.wire", "http_server.pki", "http_server.keyring"),
-    ("http_server.authenticate",),
+    ("http_server.ports", "http_server.audit_chain", "http_server.private_file", "http_server.archive"),
+    ("http_server.wire", "http_server.form", "http_server.pki", "http_server.limit", "http_server.bell"),
+    ("http_server.keyring", "http_server.keyset", "http_server.identity", "http_server.store_rows"),
+    ("http_server.store_sqlite", "http_server.kubernetes_api", "http_server.inventory_file", "http_server.authenticate"),
     ("http_server.service",),
     ("http_server.routes",),
-    ("http_server.app", "http_server.admin"),
+    ("http_server.request_log", "http_server.connection"),
+    ("http_server.app", "http_server.admin", "http_server.table"),
+    ("http_server.server",),
+    ("http_server.coordinator",),
     ("http_server.cli",),
 )
 # Only these start processes.

@@ -1,0 +1,68 @@
+"""Knows what the format has a place for and this release cannot do: it is refused, never ignored. The list shrinks."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from generator.check.finding import Finding
+from generator.source import SpecPath
+from generator.spec.cluster import Cluster
+from generator.spec.network import Plugin
+from generator.spec.node import Node
+
+Uses = Callable[[Cluster], Iterable[SpecPath]]
+
+
+class Unsupported(NamedTuple):
+    """The places where a spec uses the feature, and what to do instead."""
+
+    uses: Uses
+    instead: str
+
+
+def _when(path: SpecPath, used: Callable[[Cluster], bool]) -> Uses:
+    return lambda cluster: [path] if used(cluster) else []
+
+
+def _on_nodes(key: str, used: Callable[[Node], bool]) -> Uses:
+    return lambda cluster: [("nodes", number, key) for number, node in enumerate(cluster.nodes) if used(node)]
+
+
+def _upgraded_kernels(cluster: Cluster) -> Iterable[SpecPath]:
+    everywhere = _when(("defaults", "upgradeKernel"), lambda cluster: cluster.defaults.upgrade_kernel)
+    return everywhere(cluster) or _on_nodes("upgradeKernel", lambda node: node.upgrade_kernel)(cluster)
+
+
+_LATER = "install it with kubectl or helm when the cluster is up"
+_NOT_MATCHED = "leave it out: a machine is known by its seed alone"
+
+UNSUPPORTED: tuple[Unsupported, ...] = (
+    Unsupported(
+        _when(("network", "plugin"), lambda cluster: cluster.network.plugin is Plugin.CALICO),
+        "use flannel, or none and install calico yourself",
+    ),
+    Unsupported(_when(("addons", "ingress", "enabled"), lambda cluster: cluster.addons.ingress.enabled), _LATER),
+    Unsupported(
+        _when(("addons", "metricsServer", "enabled"), lambda cluster: cluster.addons.metrics_server.enabled), _LATER
+    ),
+    Unsupported(_when(("addons", "dashboard", "enabled"), lambda cluster: cluster.addons.dashboard.enabled), _LATER),
+    Unsupported(
+        _when(("addons", "certManager", "enabled"), lambda cluster: cluster.addons.cert_manager.enabled), _LATER
+    ),
+    Unsupported(
+        _when(("pxe",), lambda cluster: cluster.pxe is not None),
+        "leave the section out and boot the nodes from their seeds",
+    ),
+    Unsupported(
+        _upgraded_kernels,
+        "leave it false and upgrade the kernel in the image",
+    ),
+    Unsupported(_on_nodes("productUuid", lambda node: node.product_uuid is not None), _NOT_MATCHED),
+    Unsupported(_on_nodes("serial", lambda node: node.serial is not None), _NOT_MATCHED),
+)
+
+
+def check_unsupported(cluster: Cluster) -> Iterator[Finding]:
+    """Everything the spec asks for that this release cannot do."""
+    for entry in UNSUPPORTED:
+        for path in entry.uses(cluster):
+            yield Finding(path, "not yet supported", entry.instead)
