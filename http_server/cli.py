@@ -1,0 +1,244 @@
+"""Knows the coordinator's commands. Heavy modules are imported inside them, so that `kubeseed --help` stays quick."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from http_server.errors import StartError
+from http_server.settings import Listen, Out, Settings, parse_listen
+
+ENVIRONMENT = 3
+USAGE = 2
+
+OutFolder = Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `generate` wrote.", show_default=False)]
+NodeName = Annotated[str, typer.Argument(metavar="NAME", help="A node of the cluster.", show_default=False)]
+BOOT = "0.0.0.0:8080"
+
+
+class LogForm(StrEnum):
+    """How `serve` writes its log."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turns what a person can mend into one sentence, what to type, and exit status 3."""
+    from http_server.admin import RefusedError
+
+    try:
+        yield
+    except (StartError, RefusedError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(ENVIRONMENT) from None
+
+
+def _listen(text: str | None) -> Listen | None:
+    try:
+        return parse_listen(text) if text else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def serve(
+    out: OutFolder,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="HTTPS for nodes. Default: the port of the spec's coordinator.url on all addresses.",
+        ),
+    ] = None,
+    boot_listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Plain HTTP for booting machines: public things only.")
+    ] = BOOT,
+    log: Annotated[LogForm, typer.Option(help="Lines for people, or JSON.")] = LogForm.TEXT,
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="sqlite:PATH", help="Where the state is kept. Default: OUT/state/coordinator.db."),
+    ] = None,
+) -> None:
+    """Run the coordinator until Ctrl-C: it hands each node its join material."""
+    from http_server.coordinator import serve as run
+    from http_server.request_log import start_logging
+
+    settings = Settings(
+        Out(out, _store_path(store)),
+        _listen(listen),
+        _listen(boot_listen) or Settings(Out(out)).boot_listen,
+        log is LogForm.JSON,
+    )
+    with _told():
+        start_logging(as_json=settings.json_log)
+        run(settings)
+
+
+def _store_path(text: str | None) -> Path | None:
+    if text is None:
+        return None
+    kind, _, path = text.partition(":")
+    if kind != "sqlite" or not path:
+        raise typer.BadParameter(f"{text!r} is not a store this coordinator has: write sqlite:PATH")
+    return Path(path)
+
+
+def status(
+    out: OutFolder,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Again every second until Ctrl-C.")] = False,
+) -> None:
+    """Show nodes by stages, and what waits for you."""
+    from http_server.admin import Operator
+
+    operator = Operator(Out(out))
+    with _told():
+        if as_json:
+            import json
+
+            typer.echo(json.dumps(operator.get("/status"), indent=1))
+        else:
+            _show(lambda: operator.get("/status"), str(out), watch=watch)
+
+
+def _show(look: Callable[[], dict[str, object]], out: str, *, watch: bool) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    from http_server.table import status_view
+
+    if not watch:
+        Console(soft_wrap=not sys.stdout.isatty()).print(status_view(look(), out))
+        return
+    with Live(status_view(look(), out), refresh_per_second=1) as live:
+        try:
+            while True:
+                time.sleep(1)
+                live.update(status_view(look(), out))
+        except KeyboardInterrupt:
+            return
+
+
+def events(
+    out: OutFolder,
+    after: Annotated[int, typer.Option(min=0, help="Only rows above this number.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more until Ctrl-C.")] = False,
+) -> None:
+    """Print what happened: enrolments, grants, refusals, alarms."""
+    from http_server.admin import Operator
+    from http_server.table import event_line
+
+    operator = Operator(Out(out))
+    with _told():
+        try:
+            while True:
+                rows = operator.get(f"/events?after={after}&limit=1000")["events"]
+                for row in rows:
+                    typer.echo(event_line(row))
+                    after = row["seq"]
+                if not rows and not follow:
+                    return
+                if not rows:
+                    time.sleep(1)
+        except KeyboardInterrupt:
+            return
+
+
+def approve(
+    out: OutFolder,
+    node: NodeName,
+    fingerprint: Annotated[
+        str | None, typer.Argument(metavar="FINGERPRINT", help="As the machine's console shows it.", show_default=False)
+    ] = None,
+    option: Annotated[
+        str | None, typer.Option("--fingerprint", metavar="FINGERPRINT", help="The same.", show_default=False)
+    ] = None,
+) -> None:
+    """Let a pending node in, after comparing its fingerprint with its console."""
+    chosen = fingerprint or option
+    if not chosen:
+        raise typer.BadParameter(
+            f"give the fingerprint that the console of {node} shows: kubeseed approve {out} {node} FINGERPRINT"
+        )
+    _order(out, f"/nodes/{_plain(node)}/approve", fingerprint=chosen)
+
+
+def _plain(node: str) -> str:
+    from http_server.form import parse_node
+
+    try:
+        return parse_node(node)
+    except ValueError:
+        raise typer.BadParameter(f"{node!r} is not a node name") from None
+
+
+def _order(out: Path, path: str, **fields: str) -> None:
+    from http_server.admin import Operator
+
+    with _told():
+        typer.echo(Operator(Out(out)).post(path, **fields))
+
+
+def revoke(out: OutFolder, node: NodeName) -> None:
+    """Refuse the node's credential and seed from now on."""
+    _order(out, f"/nodes/{_plain(node)}/revoke")
+
+
+def rearm(out: OutFolder, node: NodeName) -> None:
+    """Let the node enrol again with a new credential; the one it had is dead."""
+    _order(out, f"/nodes/{_plain(node)}/rearm")
+
+
+def reassign_init(out: OutFolder) -> None:
+    """Start the init again with new authorities. Only before the cluster exists."""
+    _order(out, "/init/reassign")
+
+
+def audit_verify(out: OutFolder) -> None:
+    """Check that no audit row was changed, removed or moved."""
+    from http_server.coordinator import check_audit
+
+    with _told():
+        typer.echo(check_audit(Out(out)))
+
+
+def audit_tail(out: OutFolder, count: Annotated[int, typer.Option("-n", min=1, help="How many rows.")] = 20) -> None:
+    """Print the newest audit rows, whether the coordinator runs or not."""
+    from http_server.coordinator import newest_events
+    from http_server.service.operator import row_data
+    from http_server.table import event_line
+
+    with _told():
+        for row in newest_events(Out(out), count):
+            typer.echo(event_line(row_data(row)))
+
+
+def backup_store(
+    out: OutFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Must not exist yet.", show_default=False)],
+) -> None:
+    """Copy the store while the coordinator runs. Keys in it stay encrypted: keep OUT/state/keyring.key elsewhere."""
+    from http_server.coordinator import backup
+
+    with _told():
+        typer.echo(backup(Out(out), file))
+
+
+def register(app: typer.Typer) -> None:
+    """Mounts the coordinator's commands on the program."""
+    for command in (serve, status, events, approve, reassign_init, backup_store):
+        app.command()(command)
+    node = typer.Typer(help="Decide about one node.", no_args_is_help=True)
+    node.command()(revoke)
+    node.command()(rearm)
+    app.add_typer(node, name="node")
+    audit = typer.Typer(help="The coordinator's audit trail.", no_args_is_help=True)
+    audit.command("verify")(audit_verify)
+    audit.command("tail")(audit_tail)
+    app.add_typer(audit, name="audit")

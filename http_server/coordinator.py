@@ -1,0 +1,225 @@
+"""Knows how the coordinator is put together from OUT: what is checked first, and in which order things are made."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from http_server.app import Traffic, build_app
+from http_server.bell import Bell
+from http_server.clock import HighWaterClock
+from http_server.errors import StartError
+from http_server.identity import Identity, ServerTls, load_root
+from http_server.inventory import Inventory
+from http_server.inventory_file import InventoryFile
+from http_server.keyring import AesKeyring, KeyringError, load_keyring_key
+from http_server.keyset import make_keyset
+from http_server.kubernetes_api import RequestsKubernetes
+from http_server.limit import Rate
+from http_server.model import AuditEvent, AuditRow
+from http_server.ports import Keyring, Store, Transaction
+from http_server.private_file import FOLDER, check_private
+from http_server.routes import ROUTES, Listener
+from http_server.server import Door, bind, bind_private, lock, run
+from http_server.service.background import serve_cluster, watch
+from http_server.service.client_identity import ClientIdentity, own_certificate
+from http_server.service.context import ONCE_A_MINUTE, Context, KeysetCache, current_claim, open_epoch
+from http_server.settings import Listen, Out, Settings
+from http_server.store_sqlite import SqliteStore, backup_sqlite, newest, open_sqlite
+
+log = logging.getLogger("kubeseed.coordinator")
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinator:
+    """Everything that is ready before the first socket is opened."""
+
+    context: Context
+    tls: ServerTls
+
+
+def check_out(out: Out) -> None:
+    """OUT is there, was generated, and its secrets are nobody else's."""
+    if not out.root.is_dir():
+        raise StartError(f"{out.root} is not a folder", "kubeseed generate SPEC -o OUT writes it")
+    if not out.inventory.exists():
+        raise StartError(
+            f"{out.inventory} is missing: the cluster is not generated yet", "kubeseed generate SPEC -o OUT"
+        )
+    if not out.state.exists():
+        out.state.mkdir(FOLDER)
+    for path in (out.secrets, out.root_key, out.state, *sorted(out.state.iterdir())):
+        if not path.exists():
+            raise StartError(f"{path} is missing: the cluster is not generated yet", "kubeseed generate SPEC -o OUT")
+        if not path.is_socket():
+            check_private(path)
+
+
+@contextmanager
+def assemble(settings: Settings) -> Iterator[Coordinator]:
+    """The coordinator of an OUT, its store open and initialised. Raises StartError before anything is served."""
+    out = settings.out
+    check_out(out)
+    inventory_file = InventoryFile(out.inventory)
+    clock = HighWaterClock()
+    key = load_keyring_key(out.keyring_key, store_is_new=not out.store.exists())
+    store = open_sqlite(out.store, out.audit_head, clock.now)
+    try:
+        clock.raise_to(store.mark())
+        keyring = AesKeyring(key, inventory_file.current.cluster)
+        initialise(store, keyring, inventory_file.current, clock)
+        keysets = _opened_keysets(store, keyring)
+        yield _wire(settings, inventory_file, store, keyring, clock, keysets)
+    finally:
+        store.close()
+
+
+def _wire(
+    settings: Settings,
+    inventory_file: InventoryFile,
+    store: Store,
+    keyring: Keyring,
+    clock: HighWaterClock,
+    keysets: KeysetCache,
+) -> Coordinator:
+    limits = settings.limits
+    identity = ClientIdentity(store, keyring, keysets, clock)
+    context = Context(
+        settings=settings,
+        inventory_file=inventory_file,
+        store=store,
+        keyring=keyring,
+        kubernetes=RequestsKubernetes(lambda: inventory_file.current.apiServers, identity),
+        clock=clock,
+        bell=Bell(),
+        node_rate=Rate(limits.node_rate),
+        enrol_rate=Rate(limits.enrol_rate),
+        alarm_rate=Rate(ONCE_A_MINUTE),
+        keysets=keysets,
+    )
+    tls = ServerTls(load_root(settings.out), clock.now, lambda fresh: _announce(store, fresh))
+    tls.keep(inventory_file.current.hosts)
+    return Coordinator(context, tls)
+
+
+def _announce(store: Store, fresh: Identity) -> None:
+    store.transact(lambda transaction: transaction.record(own_certificate("server", fresh)))
+
+
+def initialise(store: Store, keyring: Keyring, inventory: Inventory, clock: HighWaterClock) -> None:
+    """A new store gets its owner and epoch 1 with all keys, in one transaction; another cluster's store is refused."""
+    owner = store.read(lambda view: view.cluster())
+    if owner and owner != inventory.cluster:
+        raise StartError(
+            f"the store belongs to cluster {owner!r}, the inventory to {inventory.cluster!r}",
+            "use the OUT of that cluster",
+        )
+    if owner:
+        return
+    keyset = make_keyset(1, inventory.caDays, clock.now())
+
+    def found(transaction: Transaction) -> None:
+        transaction.put_cluster(inventory.cluster)
+        open_epoch(transaction, keyset, keyring)
+        transaction.record(
+            AuditEvent("store-initialised", actor="coordinator", detail={"cluster": inventory.cluster, "epoch": "1"})
+        )
+
+    store.transact(found)
+
+
+def _opened_keysets(store: Store, keyring: Keyring) -> KeysetCache:
+    """Proves at start that the keyring opens the store."""
+    keysets = KeysetCache()
+    try:
+        store.read(lambda view: keysets.get(view, current_claim(view).epoch, keyring))
+    except KeyringError as error:
+        raise StartError(
+            f"the keyring does not open the store: {error}", "put back the keyring.key that belongs to this store"
+        ) from None
+    return keysets
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    check_out(settings.out)
+    held = lock(settings.out)
+    with assemble(settings) as coordinator:
+        asyncio.run(_serve(coordinator))
+    del held
+
+
+async def _serve(coordinator: Coordinator) -> None:
+    context, tls = coordinator.context, coordinator.tls
+    settings = context.settings
+    listen = settings.listen or Listen("0.0.0.0", context.inventory.port)  # noqa: S104 - nodes are everywhere
+    sockets = {
+        Listener.TLS: bind(listen),
+        Listener.PLAIN: bind(settings.boot_listen),
+        Listener.SOCKET: bind_private(settings.out.socket),
+    }
+    traffic = Traffic(Rate(settings.limits.peer_rate))
+    doors = tuple(
+        Door(sock, build_app(context, listener, ROUTES, traffic), tls.context if listener is Listener.TLS else None)
+        for listener, sock in sockets.items()
+    )
+    hup = asyncio.Event()
+    log.info(
+        "cluster %s: https on %s, http for booting machines on %s",
+        context.inventory.cluster,
+        listen,
+        settings.boot_listen,
+    )
+    tasks = (asyncio.create_task(watch(context, tls, hup)), asyncio.create_task(serve_cluster(context)))
+    try:
+        await run(doors, settings.limits, context.bell, hup, tasks)
+    finally:
+        settings.out.socket.unlink(missing_ok=True)
+    log.info("stopped")
+
+
+@contextmanager
+def _opened(out: Out) -> Iterator[SqliteStore]:
+    """The store for a look, with or without a running coordinator; opening checks the whole chain."""
+    if not out.store.exists():
+        raise StartError(f"{out.store} is missing: the coordinator never ran here", f"kubeseed serve {out.root}")
+    store = open_sqlite(out.store, out.audit_head, HighWaterClock().now)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def check_audit(out: Out) -> str:
+    """One sentence about a sound audit trail; StartError about any other."""
+    with _opened(out) as store:
+        rows = newest(store, 1)
+    return (
+        f"{rows[0].seq} audit rows, every one as it was written; the newest hash is {rows[0].hash}"
+        if rows
+        else "no audit rows"
+    )
+
+
+def newest_events(out: Out, count: int) -> tuple[AuditRow, ...]:
+    """The newest audit rows, oldest of them first."""
+    with _opened(out) as store:
+        return newest(store, count)
+
+
+def backup(out: Out, target: Path) -> str:
+    """Copies the store; says what the copy lacks."""
+    if not out.store.exists():
+        raise StartError(f"{out.store} is missing: the coordinator never ran here", f"kubeseed serve {out.root}")
+    try:
+        backup_sqlite(out.store, target)
+    except FileExistsError:
+        raise StartError(f"{target} exists already", "name a new file") from None
+    except (OSError, sqlite3.Error) as error:
+        raise StartError(
+            f"the store could not be copied: {error}", "see that the disk has room and try again"
+        ) from None
+    return f"{target}: keys in it are encrypted, so keep a copy of {out.keyring_key} in another place"

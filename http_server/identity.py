@@ -1,0 +1,99 @@
+"""Knows the coordinator's own certificates: the server's under the seeds' root, the client's under the cluster's CA.
+
+Both keys are made here, live in memory and are never written to a disk.
+"""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from http_server.errors import StartError
+from http_server.inventory import Leaf
+from http_server.model import Grant
+from http_server.pki import Authority, AuthorityError, certificate_pem, issue, key_pem, load_authority, make_ec_key
+from http_server.private_file import in_memory
+from http_server.secret import Secret
+from http_server.settings import SERVER_DAYS, Out
+
+DAY = 86400.0
+HOLDER = "coordinator"
+CLIENT = Leaf(commonName="kubeseed:coordinator", usages=("clientAuth",), days=1)
+# ECDHE with AEAD only (RFC 9325 section 4.2); TLS 1.3's own suites are all of that kind.
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A certificate with its key in one PEM, what to verify the other side with, and when to make a new one."""
+
+    pem: Secret
+    trust: bytes
+    serial: int
+    renew_at: float
+
+
+def make_identity(profile: Leaf, epoch: int, authority: Authority, now: float) -> Identity:
+    """A fresh key and its certificate; renewed at half its life."""
+    key = make_ec_key()
+    certificate = issue(Grant(HOLDER, epoch, profile), key.public_key(), authority, now)
+    end = certificate.not_valid_after_utc.timestamp()
+    if end <= now:
+        raise StartError(
+            "the authority of the coordinator's certificate has expired", "make a new root: kubeseed generate"
+        )
+    pem = Secret(certificate_pem(certificate) + key_pem(key).reveal())
+    return Identity(pem, certificate_pem(authority.certificate), certificate.serial_number, now + (end - now) / 2)
+
+
+def server_profile(hosts: tuple[str, ...]) -> Leaf:
+    """The server's certificate for the hosts of the inventory's URLs."""
+    sans = tuple(f"IP:{host}" if _is_address(host) else f"DNS:{host}" for host in hosts)
+    return Leaf(commonName="kubeseed-coordinator", sans=sans, usages=("serverAuth",), days=SERVER_DAYS)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def load_root(out: Out) -> Authority:
+    """The root under which nodes know the coordinator."""
+    try:
+        return load_authority(out.root_certificate.read_bytes(), Secret(out.root_key.read_bytes()))
+    except FileNotFoundError as error:
+        raise StartError(
+            f"{error.filename} is missing: the cluster is not generated yet", "kubeseed generate SPEC -o OUT"
+        ) from None
+    except AuthorityError as error:
+        raise StartError(
+            f"{out.root_certificate} and {out.root_key}: {error}", "put both back from your backup"
+        ) from None
+
+
+class ServerTls:
+    """The TLS listener's context. A renewed certificate goes into the living one: open connections do not notice."""
+
+    def __init__(self, root: Authority, now: Callable[[], float], announce: Callable[[Identity], None]) -> None:
+        self._root = root
+        self._now = now
+        self._announce = announce
+        self._hosts: tuple[str, ...] = ()
+        self._renew_at = 0.0
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context.set_ciphers(CIPHERS)
+        self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
+
+    def keep(self, hosts: tuple[str, ...]) -> None:
+        """Makes a new certificate when the hosts changed or half of its life is over."""
+        if hosts == self._hosts and self._now() < self._renew_at:
+            return
+        fresh = make_identity(server_profile(hosts), 0, self._root, self._now())
+        self._announce(fresh)
+        with in_memory(fresh.pem.reveal()) as path:
+            self.context.load_cert_chain(path)
+        self._hosts, self._renew_at = hosts, fresh.renew_at

@@ -1,0 +1,87 @@
+"""Knows every route: one table, and no route without the authentication, role, body limit and type it demands."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from http_server.model import Auth, Who
+from http_server.service import authority, backends, certificate, enrol, files, init, operator, report, seed
+from http_server.service import join as joining
+from http_server.service.context import Context
+from http_server.settings import Limits
+from http_server.wire import CSR, FORM, Answer, Call
+
+Handler = Callable[[Context, Call], Answer] | Callable[[Context, Call], Awaitable[Answer]]
+
+
+class Listener(StrEnum):
+    """Where a route is served."""
+
+    TLS = "tls"
+    PLAIN = "plain"
+    SOCKET = "socket"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route. `body` is the largest body in bytes, 0 for none; `media_type` is the only type taken."""
+
+    listener: Listener
+    method: str
+    path: str
+    handler: Handler
+    auth: Auth
+    who: Who = Who.ALL
+    body: int = 0
+    media_type: str = ""
+
+
+LIMITS = Limits()
+TLS, PLAIN, SOCKET = Listener.TLS, Listener.PLAIN, Listener.SOCKET
+
+ROUTES: tuple[Route, ...] = (
+    Route(TLS, "GET", "/healthz", backends.healthz, Auth.NONE),
+    Route(TLS, "POST", "/v1/enrol", enrol.enrol, Auth.ENROLMENT, Who.ALL, LIMITS.body, FORM),
+    Route(TLS, "GET", "/v1/files", files.files, Auth.NODE),
+    Route(TLS, "POST", "/v1/init/claim", init.claim, Auth.NODE, Who.FIRST_MASTER, LIMITS.body, FORM),
+    Route(TLS, "POST", "/v1/init/complete", init.complete, Auth.NODE, Who.FIRST_MASTER, LIMITS.body, FORM),
+    Route(TLS, "GET", "/v1/pki", authority.pki, Auth.NODE, Who.MASTERS),
+    Route(TLS, "GET", "/v1/authorities", authority.authorities, Auth.NODE),
+    Route(TLS, "POST", "/v1/certificates/{kind}", certificate.certificate, Auth.NODE, Who.ALL, LIMITS.body, CSR),
+    Route(TLS, "GET", "/v1/join", joining.join, Auth.NODE, Who.JOINERS),
+    Route(TLS, "GET", "/v1/backends", backends.backends, Auth.NODE),
+    Route(TLS, "POST", "/v1/reports", report.report, Auth.NODE, Who.ALL, LIMITS.report_body, FORM),
+    Route(PLAIN, "GET", "/healthz", backends.healthz, Auth.NONE),
+    Route(PLAIN, "GET", "/ca.crt", seed.root_certificate, Auth.NONE),
+    Route(PLAIN, "GET", "/seed/{node}/{file}", seed.seed, Auth.NONE),
+    Route(SOCKET, "GET", "/status", operator.status, Auth.OPERATOR),
+    Route(SOCKET, "GET", "/events", operator.events, Auth.OPERATOR),
+    Route(SOCKET, "POST", "/nodes/{node}/approve", operator.approve, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
+    Route(SOCKET, "POST", "/nodes/{node}/revoke", operator.revoke, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
+    Route(SOCKET, "POST", "/nodes/{node}/rearm", operator.rearm, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
+    Route(SOCKET, "POST", "/init/reassign", operator.reassign, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
+)
+
+ALLOWED_AUTH = {
+    Listener.TLS: frozenset({Auth.NONE, Auth.ENROLMENT, Auth.NODE}),
+    Listener.PLAIN: frozenset({Auth.NONE}),
+    Listener.SOCKET: frozenset({Auth.OPERATOR}),
+}
+
+
+class RouteError(ValueError):
+    """A table that must not be served."""
+
+
+def check_routes(routes: tuple[Route, ...]) -> tuple[Route, ...]:
+    """Refuses a table in which a route lacks its authentication, or shows itself on the wrong listener."""
+    for route in routes:
+        if not isinstance(route.auth, Auth) or route.auth not in ALLOWED_AUTH[route.listener]:
+            raise RouteError(f"{route.method} {route.path}: {route.auth!r} is no authentication for {route.listener}")
+        if not isinstance(route.who, Who) or (route.who is not Who.ALL and route.auth is not Auth.NODE):
+            raise RouteError(f"{route.method} {route.path}: a role needs the authentication of a node")
+        if bool(route.body) != (route.method == "POST") or bool(route.body) != bool(route.media_type):
+            raise RouteError(f"{route.method} {route.path}: a body needs a limit and a type, and belongs to POST")
+    if len({(route.listener, route.method, route.path) for route in routes}) != len(routes):
+        raise RouteError("a route is there twice")
+    return routes

@@ -1,0 +1,131 @@
+"""Knows how a secret, or an operator's word, becomes a bound credential. A lost answer strands nobody."""
+
+import re
+from dataclasses import dataclass, replace
+
+from http_server.errors import ApiError, conflict, unauthorised
+from http_server.form import (
+    Form,
+    decode_body,
+    matching,
+    parse_digest,
+    parse_form,
+    parse_mac,
+    parse_node,
+    parse_text,
+    whole_number,
+)
+from http_server.inventory import Node
+from http_server.model import Enrolment, EnrolmentState, Facts, Scheme
+from http_server.ports import Transaction, View
+from http_server.service.context import Context, event
+from http_server.wire import Answer, Call, later, say
+
+ONCE = frozenset({"node", "generation", "digest", "product_uuid", "serial", "arch", "os", "kernel"})
+PENDING_SECONDS = 5
+parse_arch = matching(r"[0-9A-Za-z_-]{0,32}", "a machine name like x86_64")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a node asks for: to be bound to the credential with this digest."""
+
+    generation: int
+    digest: str
+    facts: Facts
+
+
+def enrol(context: Context, call: Call) -> Answer:
+    """POST /v1/enrol: 200 bound, 202 pending, 401, 409 bound to another digest."""
+    _limit(context, call)
+    wish = _parse(call)
+    node = context.inventory.nodes[call.caller.node]
+    if wish.generation != node.generation:
+        raise conflict("other-generation", f"the seed is of another generation than {node.generation}: make a new seed")
+    state = context.decide(lambda transaction: _decide(context, transaction, call, node, wish))
+    return (
+        say("bound") if state is EnrolmentState.BOUND else later("waiting for the operator's approval", PENDING_SECONDS)
+    )
+
+
+def _limit(context: Context, call: Call) -> None:
+    wait = context.enrol_rate.take(call.caller.node)
+    if wait:
+        raise ApiError(429, "too-many-requests", "this enrolment asks too often", retry_after=int(wait) + 1)
+
+
+def _parse(call: Call) -> Wish:
+    form = parse_form(decode_body(call.body), ONCE, frozenset({"mac"}))
+    if form.one("node", parse_node) != call.caller.node:
+        raise unauthorised("the form names another node than the header")
+    return Wish(form.one("generation", whole_number(1, 10**9)), form.one("digest", parse_digest), _facts(form))
+
+
+def _facts(form: Form) -> Facts:
+    return Facts(
+        macs=tuple(sorted(set(form.many("mac", parse_mac)))),
+        product_uuid=form.one("product_uuid", parse_text, "").lower(),
+        serial=form.one("serial", parse_text, ""),
+        arch=form.one("arch", parse_arch, ""),
+        os=form.one("os", parse_text, ""),
+        kernel=form.one("kernel", parse_text, ""),
+    )
+
+
+def _decide(
+    context: Context, transaction: Transaction, call: Call, node: Node, wish: Wish
+) -> EnrolmentState | ApiError:
+    current = enrolment_of(transaction, call.caller.node, node.generation)
+    match current.state:
+        case EnrolmentState.CLOSED | EnrolmentState.REVOKED:
+            return unauthorised(f"node {current.node}: enrolment is {current.state}")
+        case EnrolmentState.BOUND if current.digest == wish.digest:
+            return EnrolmentState.BOUND
+        case EnrolmentState.PENDING if current.digest == wish.digest:
+            return current.state
+        case EnrolmentState.PENDING if call.caller.scheme is Scheme.SEALED:
+            return _accept(transaction, call, node, wish, current)  # the secret is a proof, a pending wish is none
+        case EnrolmentState.ISSUED:
+            return _accept(transaction, call, node, wish, current)
+    context.alarm(transaction, event(call, "seed-conflict", outcome="alarm", state=current.state, digest=wish.digest))
+    return conflict(
+        "bound-to-another", "the seed is bound to another credential; the operator decides: kubeseed node rearm"
+    )
+
+
+def _accept(transaction: Transaction, call: Call, node: Node, wish: Wish, current: Enrolment) -> EnrolmentState:
+    """Binds a sealed seed on the machine it was made for; everything else waits for the operator."""
+    strange = bool(node.macs) and not set(node.macs) & set(wish.facts.macs)
+    sealed = call.caller.scheme is Scheme.SEALED
+    state = EnrolmentState.BOUND if sealed and not strange else EnrolmentState.PENDING
+    fresh = replace(current, state=state, digest=wish.digest, facts=wish.facts)
+    transaction.put_enrolment(fresh)
+    detail = {"fingerprint": fresh.fingerprint, "generation": str(fresh.generation), "scheme": str(call.caller.scheme)}
+    transaction.record(
+        event(
+            call,
+            f"enrolment-{state}",
+            outcome="alarm" if strange else "ok",
+            **detail,
+            **_oddities(transaction, wish, strange),
+        )
+    )
+    return state
+
+
+def _oddities(view: View, wish: Wish, strange: bool) -> dict[str, str]:
+    """What the operator should know: another machine's MAC addresses, or a product UUID that is not unique."""
+    uuid = wish.facts.product_uuid
+    twins = [
+        other.node for other in view.enrolments() if re.search(r"[1-9a-f]", uuid) and other.facts.product_uuid == uuid
+    ]
+    found = {"macs": "none of the inventory"} if strange else {}
+    return {**found, **({"same product_uuid": ", ".join(twins)} if len(twins) > 1 else {})}
+
+
+def enrolment_of(view: View, node: str, generation: int) -> Enrolment:
+    """The enrolment of this generation; a new generation starts as issued, whatever became of the one before."""
+    found = view.enrolment(node)
+    if found and found.generation == generation:
+        return found
+    return Enrolment(node, generation)

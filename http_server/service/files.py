@@ -1,0 +1,42 @@
+"""Knows which files a node gets: its filesets in order, a later one wins, and only the bytes of the inventory."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from http_server.archive import Member, pack
+from http_server.errors import unavailable
+from http_server.inventory import FileEntry, Inventory
+from http_server.service.context import Context
+from http_server.wire import TAR, Answer, Call, tagged
+
+
+def files(context: Context, call: Call) -> Answer:
+    """GET /v1/files: the node's files as tar, 304 when it has them already."""
+    inventory = context.inventory
+    folder = context.settings.out.files
+    members = (_member(folder / fileset, entry) for fileset, entry in chosen(inventory, call.caller.node))
+    return tagged(call, pack(members), TAR)
+
+
+def chosen(inventory: Inventory, node: str) -> tuple[tuple[str, FileEntry], ...]:
+    """The fileset and entry that win for each path of a node."""
+    winners = {
+        entry.path: (name, entry) for name in inventory.nodes[node].filesets for entry in inventory.filesets[name]
+    }
+    return tuple(winners.values())
+
+
+def _member(folder: Path, entry: FileEntry) -> Member:
+    """The path is the inventory's, checked when it was parsed; no caller has a word in it."""
+    try:
+        descriptor = os.open(folder / entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise unavailable("files-incomplete", "a file is not there yet", f"{entry.path}: {error.strerror}") from None
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise unavailable(
+            "files-incomplete", "a file is being replaced", f"{entry.path}: other bytes than the inventory says"
+        )
+    return Member(entry.path, data, int(entry.mode, 8))

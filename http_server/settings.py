@@ -1,0 +1,116 @@
+"""Knows where everything lies below OUT, and every limit in one place."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, times in seconds, rates as (per second, burst)."""
+
+    header: int = 16 * 1024
+    body: int = 16 * 1024
+    report_body: int = 32 * 1024
+    log_tail: int = 8 * 1024
+    first_request: float = 10.0
+    body_time: float = 10.0
+    idle: float = 75.0
+    longest_wait: float = 25.0
+    connections: int = 4096
+    connections_per_peer: int = 1024
+    requests_in_flight: int = 256
+    peer_rate: tuple[float, float] = (200.0, 400.0)
+    node_rate: tuple[float, float] = (10.0, 60.0)
+    enrol_rate: tuple[float, float] = (10.0 / 60.0, 20.0)
+    stop_time: int = 3
+
+
+SLOT_LEASE = 600.0
+TOKEN_LIFE = 1800.0
+TOKEN_SPARE = 300.0
+SERVER_DAYS = 30
+CLIENT_HOURS = 24
+BACKDATE = 3600.0
+CA_BACKDATE = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """A TCP listener's address."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_listen(text: str) -> Listen:
+    """`HOST:PORT`, `[IPv6]:PORT` or `:PORT` for all addresses; ValueError says what to write."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or not 0 <= int(port) <= 65535 or (":" in host and not host.startswith("[")):
+        raise ValueError(f"{text!r} is not a listener's address: write HOST:PORT, for example 0.0.0.0:8443")
+    return Listen(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - nodes are everywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """The folder that `generate` wrote, and the state that the coordinator keeps in it."""
+
+    root: Path
+    other_store: Path | None = None
+
+    @property
+    def inventory(self) -> Path:
+        return self.root / "coordinator" / "inventory.json"
+
+    @property
+    def files(self) -> Path:
+        return self.root / "coordinator" / "files"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets"
+
+    @property
+    def root_certificate(self) -> Path:
+        return self.secrets / "root.crt"
+
+    @property
+    def root_key(self) -> Path:
+        return self.secrets / "root.key"
+
+    @property
+    def public_seeds(self) -> Path:
+        return self.root / "pxe" / "seed"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def store(self) -> Path:
+        return self.other_store or self.state / "coordinator.db"
+
+    @property
+    def keyring_key(self) -> Path:
+        return self.state / "keyring.key"
+
+    @property
+    def audit_head(self) -> Path:
+        return self.state / "audit.head"
+
+    @property
+    def socket(self) -> Path:
+        return self.state / "admin.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `serve` was told. Without an address the inventory decides the TLS listener."""
+
+    out: Out
+    listen: Listen | None = None
+    boot_listen: Listen = Listen("0.0.0.0", 8080)  # noqa: S104 - machines that boot are everywhere
+    json_log: bool = False
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,215 @@
+"""Knows how to keep the store in one SQLite file: durable before the answer, one writer, and closed when in doubt."""
+
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from http_server.audit_chain import ChainError, verify
+from http_server.errors import StartError
+from http_server.failpoint import reach
+from http_server.model import AuditRow
+from http_server.ports import StoreUnavailableError, Transaction, View
+from http_server.private_file import create_private, replace_private
+from http_server.store_rows import (
+    APPLICATION_ID,
+    SCHEMA,
+    SCHEMA_VERSION,
+    SqliteTransaction,
+    SqliteView,
+    select_events,
+    select_last_event,
+)
+
+T = TypeVar("T")
+BUSY_SECONDS = 5.0
+
+
+class UnrecordedChangeError(Exception):
+    """A transaction changed state and recorded nothing: a fault of this program, never committed."""
+
+
+def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={'rw' if write else 'ro'}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _create(path: Path) -> None:
+    """An empty store, 0600 from its first byte; SQLite gives -wal and -shm the same mode."""
+    create_private(path, b"")
+    with closing(_connect(path, write=True)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        setup = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
+        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {setup} COMMIT;")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuses a file that is damaged, foreign or newer than this program."""
+    hint = f"put a good copy in its place: kubeseed restore-store OUT FILE; the damaged file is {path}"
+    try:
+        verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise StartError(
+            f"the store is damaged ({error}); the coordinator does not start on a damaged store", hint
+        ) from None
+    if verdict != "ok":
+        raise StartError(f"the store is damaged ({verdict}); the coordinator does not start on a damaged store", hint)
+    if application != APPLICATION_ID:
+        raise StartError(f"{path} is not a coordinator's store", hint)
+    if version != SCHEMA_VERSION:
+        known = f"this kubeseed knows version {SCHEMA_VERSION}"
+        raise StartError(
+            f"the store has schema version {version}, {known}", "use the kubeseed that wrote it, or a newer one"
+        )
+
+
+class SqliteStore:
+    """ports.Store in one file. Writers wait for each other on a lock; each reading has a connection of its own."""
+
+    def __init__(self, path: Path, head: Path, now: Callable[[], float]) -> None:
+        self._path = path
+        self._head = head
+        self._now = now
+        self._lock = threading.Lock()
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._writer = _connect(path, write=True)
+
+    def transact(self, decide: Callable[[Transaction], T]) -> T:
+        with self._lock, _unavailable_when_busy():
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                result, recorded = self._decide(decide)
+            except BaseException:
+                self._roll_back()
+                raise
+            if recorded:
+                with suppress(OSError):  # an older head is harmless: it only remembers less
+                    replace_private(self._head, f"{recorded.seq} {recorded.hash}\n".encode())
+        reach("after-commit")
+        return result
+
+    def _decide(self, decide: Callable[[Transaction], T]) -> tuple[T, AuditRow | None]:
+        transaction = SqliteTransaction(self._writer, self._now)
+        result = decide(transaction)
+        if transaction.changes and transaction.recorded is None:
+            raise UnrecordedChangeError
+        reach("before-commit")
+        self._writer.execute("COMMIT")
+        return result, transaction.recorded
+
+    def _roll_back(self) -> None:
+        """SQLite has rolled back by itself after some errors (disk full); then there is nothing to do."""
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+    def read(self, look: Callable[[View], T]) -> T:
+        with self._reading() as connection:
+            return look(SqliteView(connection))
+
+    def events(self, after: int, limit: int) -> tuple[AuditRow, ...]:
+        with self._reading() as connection:
+            return select_events(connection, after, limit)
+
+    def mark(self) -> float:
+        with self._reading() as connection:
+            last = select_last_event(connection)
+        return last.at if last else 0.0
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with _unavailable_when_busy():
+            connection = self._idle.pop() if self._idle else _connect(self._path, write=False)
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                connection.rollback()
+                self._idle.append(connection)
+
+    def close(self) -> None:
+        for connection in (*self._idle, self._writer):
+            connection.close()
+
+
+@contextmanager
+def _unavailable_when_busy() -> Iterator[None]:
+    """A full disk, a lock held too long or an I/O error: nothing was changed, the caller answers 503."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(str(error)) from error
+
+
+def open_sqlite(path: Path, head: Path, now: Callable[[], float]) -> SqliteStore:
+    """The store in `path`, made when it is new. Refuses a damaged, foreign, rewritten or rolled-back one."""
+    if not path.exists():
+        _create(path)
+    with closing(_connect(path, write=True)) as connection:
+        _check(connection, path)
+    store = SqliteStore(path, head, now)
+    try:
+        _check_history(store, head)
+    except StartError:
+        store.close()
+        raise
+    return store
+
+
+def _check_history(store: SqliteStore, head: Path) -> None:
+    """The audit chain holds, and it still contains the row that the head file remembers."""
+    seq, digest = _remembered(head)  # first: while a coordinator runs, both grow
+    try:
+        last = verify(all_events(store))
+    except ChainError as error:
+        raise StartError(
+            f"the audit rows were tampered with: {error}", "find out who; kubeseed audit verify OUT"
+        ) from None
+    if seq > (last.seq if last else 0):
+        raise StartError(
+            f"an old copy of the store was put back: it ends before row {seq}, which {head} remembers",
+            "secrets used since would work again; to use it all the same: kubeseed restore-store OUT FILE",
+        )
+    if seq and store.events(seq - 1, 1)[0].hash != digest:
+        raise StartError(
+            f"row {seq} of the audit is not the one that {head} remembers", "the store was rewritten; restore a backup"
+        )
+
+
+def _remembered(head: Path) -> tuple[int, str]:
+    """The newest row when the coordinator last wrote one; nothing when the file is missing."""
+    if not head.exists():
+        return 0, ""
+    seq, _, digest = head.read_text().strip().partition(" ")
+    return (int(seq), digest) if seq.isdigit() else (0, "")
+
+
+def all_events(store: SqliteStore) -> Iterator[AuditRow]:
+    """Every audit row, oldest first, a thousand at a time."""
+    after = 0
+    while rows := store.events(after, 1000):
+        yield from rows
+        after = rows[-1].seq
+
+
+def newest(store: SqliteStore, count: int) -> tuple[AuditRow, ...]:
+    """The newest audit rows, oldest of them first."""
+    return tuple(deque(all_events(store), count))
+
+
+def backup_sqlite(source: Path, target: Path) -> None:
+    """A consistent copy while the coordinator runs (SQLite's backup API). The target is new, and 0600."""
+    create_private(target, b"")
+    with closing(_connect(source, write=False)) as reading, closing(_connect(target, write=True)) as writing:
+        reading.backup(writing)
+        writing.execute("PRAGMA journal_mode = DELETE")
+    with target.open("rb") as written:
+        os.fsync(written.fileno())

@@ -1,0 +1,130 @@
+"""A generated OUT folder for the coordinator's tests: what docs/protocol.md says the generator writes, small."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from http_server.pki import certificate_pem, key_pem, make_authority
+
+STAGES = ["preflight", "clock", "enrol", "files", "base", "pki", "init", "join", "verify", "scrub"]
+FIRST, MASTERS, WORKERS = "m1", ("m1", "m2", "m3"), ("w1", "w2")
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def leaf(
+    authority: str,
+    common_name: str,
+    *,
+    sans: Iterable[str] = (),
+    usages: Iterable[str] = ("clientAuth",),
+    organizations: Iterable[str] = (),
+) -> dict[str, Any]:
+    return {
+        "authority": authority, "commonName": common_name, "organizations": list(organizations), "sans": list(sans),
+        "usages": list(usages), "days": 365,
+    }  # fmt: skip
+
+
+def certificates(name: str, address: str, *, master: bool) -> dict[str, Any]:
+    own = [f"DNS:{name}", f"IP:{address}"]
+    kubelet = {"organizations": ["system:nodes"]}
+    kinds = {
+        "kubelet-serving": leaf("kubernetes", f"system:node:{name}", sans=own, usages=["serverAuth"], **kubelet),
+        "kubelet-client": leaf("kubernetes", f"system:node:{name}", **kubelet),
+    }
+    if master:
+        kinds["apiserver"] = leaf("kubernetes", "kube-apiserver", sans=["DNS:kubernetes", *own], usages=["serverAuth"])
+        kinds["admin"] = leaf("kubernetes", "kubernetes-admin", organizations=["system:masters"])
+        kinds["front-proxy-client"] = leaf("front-proxy", "front-proxy-client")
+        kinds["etcd-peer"] = leaf("etcd", name, sans=own, usages=["serverAuth", "clientAuth"])
+    return kinds
+
+
+@dataclass
+class OutFolder:
+    """An OUT folder and the secrets that its seeds hold."""
+
+    root: Path
+    inventory: dict[str, Any]
+    secrets: dict[str, str] = field(default_factory=dict)
+
+    def node(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.inventory["nodes"][name]
+        return found
+
+    def seal(self, name: str) -> str:
+        """The Authorization header of the node's seed."""
+        return f"Enrolment {self.node(name)['enrolId']}:{self.secrets[name]}"
+
+    def write_inventory(self) -> None:
+        path = self.root / "coordinator" / "inventory.json"
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps(self.inventory))
+        temporary.replace(path)
+
+
+def make_node(out: OutFolder, name: str, last: int, roles: list[str]) -> None:
+    out.secrets[name] = secrets.token_hex(32)
+    address = f"192.168.77.{last}"
+    out.inventory["nodes"][name] = {
+        "generation": 1, "roles": roles, "address": address, "macs": [f"52:54:00:00:00:{last}"],
+        "enrolId": secrets.token_hex(8), "secretDigest": sha256(out.secrets[name].encode()), "filesets": ["cluster", name], "skipStages": [],
+        "certificates": certificates(name, address, master="master" in roles),
+    }  # fmt: skip
+
+
+def write_files(out: OutFolder) -> None:
+    shared = {"sysctl.conf": b"net.ipv4.ip_forward=1\n", "containerd/certs.d/docker.io/hosts.toml": b"server\n"}
+    contents = {"cluster": shared}
+    contents |= {name: {"kubeadm-join.yaml": f"name: {name}\n".encode()} for name in out.inventory["nodes"]}
+    for fileset, files in contents.items():
+        for path, data in files.items():
+            target = out.root / "coordinator" / "files" / fileset / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        entries = [{"path": path, "mode": "0644", "sha256": sha256(data)} for path, data in files.items()]
+        out.inventory["filesets"][fileset] = entries
+
+
+def write_secrets(out: OutFolder) -> None:
+    root = make_authority("kubeseed root of prod", 3650, 1_700_000_000.0)
+    folder = out.root / "secrets"
+    folder.mkdir(mode=0o700)
+    (folder / "root.crt").write_bytes(certificate_pem(root.certificate))
+    key = folder / "root.key"
+    key.touch(mode=0o600)
+    key.write_bytes(key_pem(root.key).reveal())
+
+
+def write_seeds(out: OutFolder) -> None:
+    for name in out.inventory["nodes"]:
+        folder = out.root / "pxe" / "seed" / name
+        folder.mkdir(parents=True)
+        for file in ("user-data", "meta-data", "network-config", "vendor-data"):
+            (folder / file).write_text(f"#cloud-config\n# {file} of {name}\n")
+
+
+def make_out(root: Path, port: int, join: str = "certificate", api_servers: Iterable[str] = ()) -> OutFolder:
+    """Three masters, two workers, everything on loopback."""
+    inventory = {
+        "format": 1, "cluster": "prod", "specDigest": "0" * 64, "urls": [f"https://127.0.0.1:{port}"],
+        "firstMaster": FIRST, "stages": STAGES, "endpoint": "https://127.0.0.1:6443",
+        "apiServers": list(api_servers) or ["192.168.77.11:6443"],
+        "join": join, "caDays": 36500, "encryption": "aescbc", "filesets": {}, "nodes": {},
+    }  # fmt: skip
+    out = OutFolder(root, inventory)
+    (root / "coordinator").mkdir(parents=True)
+    for last, name in enumerate((*MASTERS, *WORKERS), start=11):
+        make_node(out, name, last, ["etcd", "master"] if name in MASTERS else ["worker"])
+    write_files(out)
+    write_secrets(out)
+    write_seeds(out)
+    out.write_inventory()
+    return out
