@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from generator.secret import Secret
 from generator.spec.cluster import Cluster
-from generator.spec.load_balancer import LoadBalancerMode
+from generator.spec.load_balancer import Balance, LoadBalancerMode
 from generator.spec.node import Node, Role
 from generator.value import Address
 
@@ -38,6 +38,7 @@ class Balancer:
     port: int
     health_port: int
     stats_port: int
+    balance: Balance
     backends: tuple[Backend, ...]
 
 
@@ -91,6 +92,7 @@ def plan_balancer(cluster: Cluster) -> Balancer:
         port=settings.port,
         health_port=settings.health_port,
         stats_port=settings.stats_port,
+        balance=settings.balance,
         backends=backends(cluster),
     )
 
