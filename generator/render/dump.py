@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 import yaml
 
+from generator.spec.frozenmap import FrozenMap
+
 Data: TypeAlias = "str | int | float | bool | Mapping[str, Data] | Sequence[Data] | None"
 
 # Starts with a letter or a slash, so it is no number, date or indicator in any YAML; a colon inside is no mapping.
@@ -48,7 +50,7 @@ def _represent_mapping(dumper: _Dumper, mapping: Mapping[str, Data]) -> yaml.Map
 
 _Dumper.add_representer(str, _represent_str)
 _Dumper.add_multi_representer(str, _represent_str)  # the values of generator.value, enumerations of strings
-_Dumper.add_multi_representer(Mapping, _represent_mapping)
+_Dumper.add_representer(FrozenMap, _represent_mapping)
 _Dumper.add_representer(tuple, yaml.representer.SafeRepresenter.represent_list)
 
 

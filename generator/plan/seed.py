@@ -1,0 +1,88 @@
+"""Knows what a node's seed says: who it is, how it reaches the network, who may log in, how it proves itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from generator.bundle import Bundle, Enrolment
+from generator.plan.host import host_facts
+from generator.plan.kubernetes import kubernetes_facts
+from generator.profile import Profile
+from generator.secret import Secret
+from generator.spec.cluster import Cluster
+from generator.spec.host import User
+from generator.spec.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """An account that the installer makes; `group` lets it become root."""
+
+    name: str
+    ssh_keys: tuple[str, ...]
+    group: str
+    password_hash: Secret[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The card that carries the node's address: found by `mac`, or the only one there is."""
+
+    mac: str
+    address: str
+    version: int
+    dhcp: bool
+    gateway: str
+    nameservers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """All that differs between the seeds of two nodes. `proof` is `<enrolId>:<secret>`."""
+
+    instance_id: str
+    hostname: str
+    logins: tuple[Login, ...]
+    network: Network
+    conf: Mapping[str, str]
+    root: str
+    proof: Secret[str] | None
+
+    @property
+    def public(self) -> "Seed":
+        """The seed as plain HTTP may carry it: no enrolment secret and no password hash."""
+        return replace(self, proof=None, logins=tuple(replace(login, password_hash=None) for login in self.logins))
+
+
+def plan_seed(cluster: Cluster, node: Node, profile: Profile, bundle: Bundle) -> Seed:
+    """The sealed seed of a node."""
+    enrolment = bundle.enrolments[node.name]
+    return Seed(
+        instance_id=f"{cluster.metadata.name}-{node.name}-{enrolment.generation}",
+        hostname=node.name,
+        logins=tuple(_login(user, profile) for user in node.users),
+        network=plan_network(node),
+        conf={**host_facts(cluster, node, profile, enrolment), **kubernetes_facts(cluster, node)},
+        root=bundle.root.certificate,
+        proof=_proof(enrolment),
+    )
+
+
+def plan_network(node: Node) -> Network:
+    """How the node's own address gets onto its card."""
+    settings = node.network
+    return Network(
+        mac=next(iter(node.all_macs), ""),
+        address=f"{node.address}/{settings.prefix}",
+        version=node.address.version,
+        dhcp=settings.dhcp,
+        gateway=str(settings.gateway or ""),
+        nameservers=tuple(map(str, settings.nameservers)),
+    )
+
+
+def _login(user: User, profile: Profile) -> Login:
+    return Login(user.name, user.ssh_keys, profile.sudo_group if user.sudo else "", user.password_hash)
+
+
+def _proof(enrolment: Enrolment) -> Secret[str]:
+    return Secret(f"{enrolment.id}:{enrolment.secret.reveal()}")

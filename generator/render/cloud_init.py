@@ -1,0 +1,93 @@
+"""Knows cloud-init's user-data: `#cloud-config` as every cloud-init from 19.4 (CentOS 7) to the newest takes it.
+
+Facts come first and the files that all nodes share come last, so that people see what differs and the shared part is
+written, checked and compressed once.
+"""
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from generator.plan.seed import Login, Seed
+from generator.render.dump import Data, dump_yaml
+from generator.render.landing import ENABLE, Landed, land_facts, land_scripts
+from generator.scripts import UNIT, Script
+
+HEADER = "#cloud-config\n"
+_LEVEL = 9
+# RFC 1952: gzip, deflate, no flags, time 0, best compression, made on Unix.
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03"
+
+# NoCloud alone: another datasource of the network could otherwise hand root commands to the node at a later boot.
+_DATASOURCE = Landed(
+    "/etc/cloud/cloud.cfg.d/99-kubeseed.cfg", 0o644, dump_yaml({"datasource_list": ["NoCloud", "None"]})
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UserData:
+    """A user-data in two parts: `facts` is the node's own, `shared` the same for every node of the cluster."""
+
+    facts: str
+    shared: str
+
+    @property
+    def data(self) -> bytes:
+        return f"{self.facts}{self.shared}".encode()
+
+    @property
+    def gzipped(self) -> bytes:
+        """The same as one gzip member. The two parts are compressed apart, so that the shared one is done once."""
+        data = self.data
+        own = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        facts = own.compress(self.facts.encode()) + own.flush(zlib.Z_FULL_FLUSH)
+        trailer = zlib.crc32(data).to_bytes(4, "little") + len(data).to_bytes(4, "little")
+        return _GZIP_HEADER + facts + _deflated(self.shared) + trailer
+
+
+def render_user_data(seed: Seed, scripts: Iterable[Script]) -> UserData:
+    """The user-data of a node; `seed.public` gives the one for plain HTTP."""
+    facts = dump_yaml(_facts(seed))
+    files = dump_yaml({"write_files": [_entry(landed) for landed in land_facts(seed)]})
+    return UserData(HEADER + facts + files, _shared(seed.root, tuple(scripts)))
+
+
+def _facts(seed: Seed) -> dict[str, Data]:
+    return {
+        "hostname": seed.hostname,
+        # cloud-init takes the part before the first dot for the host name unless it is told otherwise.
+        **({"fqdn": seed.hostname, "prefer_fqdn_over_hostname": True} if "." in seed.hostname else {}),
+        "manage_etc_hosts": False,
+        "ssh_pwauth": False,
+        "users": [_user(login) for login in seed.logins],
+    }
+
+
+def _user(login: Login) -> dict[str, Data]:
+    user: dict[str, Data] = {"name": login.name, "shell": "/bin/bash"}
+    if login.group:
+        user |= {"groups": login.group, "sudo": "ALL=(ALL) NOPASSWD:ALL"}
+    if login.password_hash:
+        user |= {"lock_passwd": False, "passwd": login.password_hash.reveal()}
+    else:
+        user["lock_passwd"] = True
+    return user | ({"ssh_authorized_keys": login.ssh_keys} if login.ssh_keys else {})
+
+
+def _entry(landed: Landed) -> dict[str, Data]:
+    return {"path": landed.path, "permissions": f"{landed.mode:04o}", "content": landed.text}
+
+
+@lru_cache(maxsize=8)
+def _shared(root: str, scripts: tuple[Script, ...]) -> str:
+    """The rest of `write_files`, and `runcmd`, which does not wait for the unit: a bootstrap outlasts cloud-init."""
+    entries = [_entry(landed) for landed in (*land_scripts(root, scripts), _DATASOURCE)]
+    commands = [["systemctl", "daemon-reload"], ENABLE, ["sync"], ["systemctl", "start", "--no-block", UNIT]]
+    return dump_yaml(entries) + dump_yaml({"runcmd": commands})
+
+
+@lru_cache(maxsize=8)
+def _deflated(text: str) -> bytes:
+    shared = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return shared.compress(text.encode()) + shared.flush()

@@ -1,0 +1,10 @@
+"""Knows `/etc/kubeseed/node.conf`: `KEY='value'` lines that a POSIX shell sources."""
+
+from collections.abc import Mapping
+
+from generator.render.text import sh
+
+
+def render_node_conf(conf: Mapping[str, str]) -> str:
+    """The facts in the order given, one a line; a value with a line break is refused."""
+    return "".join(f"{key}={sh(value)}\n" for key, value in conf.items())
