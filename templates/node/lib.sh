@@ -188,12 +188,23 @@ proxied() {
 # package_sources: the spec's package sources and their keys.
 package_sources() {
   case $PACKAGE_MANAGER in apt) keys=/etc/apt/keyrings list=/etc/apt/sources.list.d/kubeseed.list ;; *) keys=/etc/pki/rpm-gpg list=/etc/yum.repos.d/kubeseed.repo ;; esac
-  CHANGED=
   for key in "$FILES"/keys/*; do
     [ ! -f "$key" ] || place 0644 "$keys/kubeseed-${key##*/}" <"$key"
   done
   case $PACKAGE_MANAGER in apt) install_file packages.apt "$list" ;; *) install_file packages.rpm "$list" ;; esac
   [ -z "$CHANGED" ] || rm -f "$RUN/apt-updated"
+  CHANGED=
+}
+
+# packages_of GROUP: what the group's packages are called in this release.
+packages_of() { { sed -n "s/^$1 //p" "$FILES/packages.names" 2>/dev/null || :; } | grep . || echo "$1"; }
+
+# pinned VERSION NAME... : the first package in that version, as the package manager wants it written.
+pinned() {
+  version=$1 name=$2
+  shift 2
+  case $version-$PACKAGE_MANAGER in -*) ;; *-apt) name=$name=$version ;; *) name=$name-$version ;; esac
+  echo "$name" "$@"
 }
 
 # install_packages NAME... : an interrupted dpkg is finished first.
@@ -222,11 +233,13 @@ install_quietly() {
   [ -n "$installed" ]
 }
 
-# run_service UNIT: enabled and running; restarted when CHANGED says that its configuration is new.
+# run_service UNIT [OPTION]: enabled and running; restarted when CHANGED says that its configuration is new.
 run_service() {
   systemctl daemon-reload
   systemctl enable "$1"
-  if [ -n "$CHANGED" ]; then systemctl restart "$1"; else systemctl start "$1"; fi
+  # shellcheck disable=SC2086
+  if [ -n "$CHANGED" ]; then systemctl ${2-} restart "$1"; else systemctl ${2-} start "$1"; fi
+  CHANGED=
 }
 
 running() { systemctl -q is-active "$1"; }

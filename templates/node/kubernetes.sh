@@ -1,0 +1,122 @@
+# shellcheck shell=sh
+# What the Kubernetes stages share: certificates, kubeconfigs, questions to the API server and to etcd. Sourced after lib.sh.
+# shellcheck disable=SC2034 # used by those who source this
+
+K8S=/etc/kubernetes PKI=/etc/kubernetes/pki AUTHORITIES=$ETC/authorities
+
+url() { case $1 in *:*) echo "https://[$1]:$2" ;; *) echo "https://$1:$2" ;; esac; }
+kubectl_admin() { kubectl --kubeconfig "$K8S/admin.conf" --request-timeout=30s "$@"; }
+
+# local_curl CA URL [CURL-OPTION...]: a question inside the cluster, under one of its CAs.
+local_curl() {
+  authority=$AUTHORITIES/$1 where=$2
+  shift 2
+  curl -q -sSf --cacert "$authority" --capath "$RUN/no-authority" --noproxy '*' --connect-timeout 5 --max-time 15 "$@" "$where"
+}
+
+# api_healthy URL: the API server there is healthy, and it is this cluster's.
+api_healthy() { local_curl ca.crt "$1/healthz" -o /dev/null; }
+
+# etcd_ask HOST ROUTE [JSON]: etcd's v3 API as JSON (its gRPC gateway).
+etcd_ask() {
+  local_curl etcd-ca.crt "$(url "$1" 2379)$2" --cert "$PKI/etcd/healthcheck-client.crt" --key "$PKI/etcd/healthcheck-client.key" -d "${3:-{\}}"
+}
+
+etcd_healthy() { etcd_ask "$ADDRESS" /v3/maintenance/status >/dev/null; }
+
+# --- certificates (docs/node.md, Certificates)
+
+# authorities: the CA certificates of the epoch; what was made under others is not counted as ours any more.
+authorities() {
+  await /v1/authorities
+  header x-epoch | tr -cd 0-9 >"$RUN/epoch"
+  unpack '\(ca\|front-proxy-ca\|etcd-ca\)\.crt' "$RUN/authorities"
+  for file in "$RUN"/authorities/*; do
+    place 0644 "$AUTHORITIES/${file##*/}" <"$file"
+  done
+  [ ! -s "$RUN/epoch" ] || place 0644 "$VAR/epoch" <"$RUN/epoch"
+}
+
+# locate KIND: the authority in CA, the place without suffix in PAIR.
+locate() {
+  CA=$AUTHORITIES/ca.crt
+  case $1 in
+  admin | controller-manager | scheduler) PAIR=$ETC/pki/$1 ;;
+  kubelet-serving) PAIR=/var/lib/kubelet/pki/kubelet ;;
+  kubelet-client) PAIR=$ETC/kubelet-client ;;
+  front-proxy-client) CA=$AUTHORITIES/front-proxy-ca.crt PAIR=$PKI/$1 ;;
+  etcd-*) CA=$AUTHORITIES/etcd-ca.crt PAIR=$PKI/etcd/${1#etcd-} ;;
+  apiserver-etcd-client) CA=$AUTHORITIES/etcd-ca.crt PAIR=$PKI/$1 ;;
+  *) PAIR=$PKI/$1 ;;
+  esac
+}
+
+# fits CERTIFICATE: signed by $CA, good for a day at least, and for the key $PAIR.key.
+fits() {
+  [ -s "$1" ] && [ -s "$PAIR.key" ] || return 1
+  openssl verify -CAfile "$CA" "$1" 2>&1 | grep -q ': OK$' && openssl x509 -in "$1" -noout -checkend 86400 >/dev/null &&
+    [ "$(openssl x509 -in "$1" -noout -pubkey)" = "$(openssl pkey -in "$PAIR.key" -pubout)" ]
+}
+
+# have KIND: the certificate is there, and the kubeconfig that it belongs into.
+have() {
+  locate "$1"
+  [ "$1" != kubelet-client ] || [ ! -e "$K8S/kubelet.conf" ] || return 0
+  fits "$PAIR.crt" || return 1
+  case $1 in admin | controller-manager | scheduler) kubeconfig "$1" | cmp -s - "$K8S/$1.conf" ;; esac
+}
+
+# obtain KIND: the key is born here and stays; the coordinator signs its public half and decides everything else.
+obtain() {
+  have "$1" && return
+  if ! fits "$PAIR.crt"; then
+    bear_key
+    printf '[req]\ndistinguished_name=dn\n[dn]\n' >"$RUN/request.conf"
+    openssl req -new -sha256 -config "$RUN/request.conf" -key "$PAIR.key" -subj "/CN=$NODE" -out "$RUN/request.pem"
+    await "/v1/certificates/$1" -H 'Content-Type: application/pkcs10' --data-binary "@$RUN/request.pem"
+    fits "$BODY" || fail "the coordinator's certificate $1 does not fit its authority or this node's key"
+    place 0644 "$PAIR.crt" <"$BODY"
+  fi
+  case $1 in admin | controller-manager | scheduler) kubeconfig "$1" | place 0600 "$K8S/$1.conf" ;; esac
+}
+
+# RSA of 2048 bits as kubeadm makes it: every curl, etcd and Kubernetes of the matrix reads it.
+bear_key() {
+  ! openssl pkey -in "$PAIR.key" -noout 2>/dev/null || return 0
+  openssl genrsa 2048 2>/dev/null >"$RUN/key"
+  place 0600 "$PAIR.key" <"$RUN/key"
+  rm -f "$RUN/key"
+}
+
+# kubeconfig KIND: as kubeadm names things, so that it keeps the file; JSON is YAML. Keys are arguments of the shell's own printf only.
+kubeconfig() {
+  user=system:kube-$1 server=$(url "$ADDRESS" 6443)
+  [ "$1" != admin ] || user=kubernetes-admin server=https://$ENDPOINT
+  printf '{"apiVersion":"v1","kind":"Config","current-context":"%s@kubernetes",' "$user"
+  printf '"contexts":[{"name":"%s@kubernetes","context":{"cluster":"kubernetes","user":"%s"}}],' "$user" "$user"
+  printf '"clusters":[{"name":"kubernetes","cluster":{"server":"%s","certificate-authority-data":"%s"}}],' "$server" "$(base64_of "$CA")"
+  printf '"users":[{"name":"%s","user":{"client-certificate-data":"%s","client-key-data":"%s"}}]}\n' "$user" "$(base64_of "$PAIR.crt")" "$(base64_of "$PAIR.key")"
+}
+
+base64_of() { openssl base64 -A -in "$1"; }
+
+# --- kubeadm
+
+stacked() { [ "$ETCD_TOPOLOGY" = stacked ]; }
+leftovers() { [ -e "$K8S/kubelet.conf" ] || [ -e "$K8S/bootstrap-kubelet.conf" ] || [ -n "$(ls "$K8S/manifests" 2>/dev/null)" ]; }
+
+# kubeadm_files: its configuration, and what that names.
+kubeadm_files() {
+  install_file "kubeadm-$1.yaml" "$ETC/kubeadm/$1.yaml" 0600
+  install_file audit-policy.yaml "$K8S/audit-policy.yaml"
+}
+
+# reset: takes back what a broken init or join left. A master keeps its keys: kubeadm is shown an empty folder in their place.
+reset() {
+  set --
+  ! is master || set -- --cert-dir "$RUN/no-authority"
+  timeout 300 kubeadm reset -f --cri-socket "$CRI_SOCKET" "$@" || log "kubeadm reset has failed; going on"
+  rm -rf "$K8S"/manifests/* "$K8S"/*kubelet.conf
+  ! stacked || ! is master || rm -rf "${ETCD_DATA_DIR:?}/member"
+  "$KUBESEED/stage/pki" apply
+}
