@@ -4,6 +4,7 @@ import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -17,9 +18,30 @@ def free_network() -> str:
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def memory() -> Iterator[Path]:
+    """A folder in memory, where there is one: members and nodes wait for no disk."""
+    shared = Path("/dev/shm")
+    with TemporaryDirectory(prefix="kubeseed-backup-", dir=shared if shared.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def module_folder(memory: Path) -> Iterator[Path]:
+    with TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def folder(memory: Path) -> Iterator[Path]:
+    with TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def programs(memory: Path) -> Path:
     """A folder with Debian's etcd and etcdctl."""
-    folder = tmp_path_factory.mktemp("etcd-programs")
+    folder = memory / "programs-3.4"
+    folder.mkdir()
     for name in ("etcd", "etcdctl"):
         found = shutil.which(name)
         assert found, f"{name} is missing: make packages"
@@ -28,15 +50,15 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iterator[Cluster]:
-    with running(tmp_path_factory.mktemp("etcd"), free_network(), programs) as cluster:
+def cluster(module_folder: Path, programs: Path) -> Iterator[Cluster]:
+    with running(module_folder, free_network(), programs) as cluster:
         cluster.put_many(0, 300)
         yield cluster
 
 
 @pytest.fixture
-def nodes(cluster: Cluster, tmp_path: Path) -> dict[str, Node]:
+def nodes(cluster: Cluster, folder: Path) -> dict[str, Node]:
     """A fresh node for each member; no copy was ever taken."""
     cluster.start()
     cluster.members[0].etcdctl("del", "kubeseed/backup")
-    return {member.name: Node(tmp_path / member.name, member) for member in cluster.members}
+    return {member.name: Node(folder / member.name, member) for member in cluster.members}

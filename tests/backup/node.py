@@ -132,6 +132,12 @@ class Node:
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
 
+    def program(self, name: str, script: str) -> None:
+        """A program that `run` can start."""
+        path = self.library / name
+        path.write_text(script)
+        path.chmod(0o755)
+
     def set_clock(self, seconds: int) -> None:
         """Every `date` on this node says this moment from now on."""
         self.shim("date", f'exec /usr/bin/date -d @{seconds} "$@"')
