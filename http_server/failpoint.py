@@ -1,4 +1,4 @@
-"""Knows where a test may kill the process: KUBESEED_FAILPOINT=before-commit:3 dies at the third commit as by kill -9."""
+"""Where a test may kill the process: KUBESEED_FAILPOINT=before-commit:3 dies at the third commit, like kill -9."""
 
 import os
 import signal

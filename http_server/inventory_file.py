@@ -21,7 +21,7 @@ class InventoryFile:
         return self._current
 
     def refresh(self, *, force: bool = False) -> bool:
-        """Reads the file again when it changed (or always); True when the inventory is new, StartError when it is bad."""
+        """Reads the file again when it changed, or always; True when it says something new, StartError when bad."""
         signature = _signature(self._path)
         if signature == self._seen and not force:
             return False

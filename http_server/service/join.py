@@ -11,8 +11,8 @@ from http_server.inventory import AuthorityName, Inventory
 from http_server.model import InitState, Keyset, Slot, Token
 from http_server.ports import KubernetesUnavailableError, Transaction
 from http_server.secret import Secret
-from http_server.service.context import Context, current_claim, event, require_live
 from http_server.service.bootstrap_token import token_for
+from http_server.service.context import Context, current_claim, event, require_live
 from http_server.settings import SLOT_LEASE
 from http_server.wire import Answer, Call, later
 

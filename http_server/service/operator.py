@@ -11,9 +11,9 @@ from http_server.keyset import make_keyset
 from http_server.model import AuditRow, Claim, Enrolment, EnrolmentState, InitState, Report, Slot
 from http_server.ports import Transaction, View
 from http_server.secret import same
+from http_server.service.bootstrap_token import kill_token
 from http_server.service.context import Context, current_claim, event, open_epoch
 from http_server.service.enrol import enrolment_of
-from http_server.service.bootstrap_token import kill_token
 from http_server.wire import Answer, Call, give, say
 
 MOST_EVENTS = 1000

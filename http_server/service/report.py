@@ -6,8 +6,8 @@ from http_server.errors import ApiError, invalid
 from http_server.form import Form, decode_body, matching, parse_form, parse_log, parse_seconds, whole_number
 from http_server.model import EnrolmentState, Report, ReportState
 from http_server.ports import Transaction
-from http_server.service.context import Context, event, require_live
 from http_server.service.bootstrap_token import kill_token
+from http_server.service.context import Context, event, require_live
 from http_server.wire import Answer, Call, say
 
 FIELDS = frozenset({"stage", "state", "seconds", "attempt", "log"})

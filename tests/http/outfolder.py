@@ -75,7 +75,8 @@ def make_node(out: OutFolder, name: str, last: int, roles: list[str]) -> None:
     address = f"192.168.77.{last}"
     out.inventory["nodes"][name] = {
         "generation": 1, "roles": roles, "address": address, "macs": [f"52:54:00:00:00:{last}"],
-        "enrolId": secrets.token_hex(8), "secretDigest": sha256(out.secrets[name].encode()), "filesets": ["cluster", name], "skipStages": [],
+        "enrolId": secrets.token_hex(8), "secretDigest": sha256(out.secrets[name].encode()),
+        "filesets": ["cluster", name], "skipStages": [],
         "certificates": certificates(name, address, master="master" in roles),
     }  # fmt: skip
 

@@ -1,0 +1,15 @@
+"""Fixtures of the coordinator's tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.http.process import Coordinator, running
+
+
+@pytest.fixture
+def coordinator(tmp_path: Path) -> Iterator[Coordinator]:
+    """A coordinator with three masters and two workers, join mode `certificate`."""
+    with running(tmp_path) as started:
+        yield started

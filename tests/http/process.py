@@ -1,0 +1,209 @@
+"""The real coordinator as a process on loopback, and clients that speak to it as nodes and operators do."""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.http.outfolder import OutFolder, make_out
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROGRAM = "import typer; from http_server.cli import register; app = typer.Typer(); register(app); app()"
+START_SECONDS = 30.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-c", PROGRAM, *words]
+
+
+def run_command(*words: str) -> subprocess.CompletedProcess[str]:
+    """One of the coordinator's commands, as `kubeseed` would run it."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"}
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=60, env=environment, check=False)
+
+
+@dataclass
+class Coordinator:
+    """A coordinator of one OUT folder; it can be killed and started again."""
+
+    out: OutFolder
+    port: int
+    boot_port: int
+    process: subprocess.Popen[bytes] | None = None
+    logs: list[Path] = field(default_factory=list)
+
+    def start(self, failpoint: str = "", wait: bool = True) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "KUBESEED_FAILPOINT": failpoint}
+        listen = ("--listen", f"127.0.0.1:{self.port}", "--boot-listen", f"127.0.0.1:{self.boot_port}")
+        self.logs.append(self.out.root.parent / f"serve-{len(self.logs)}.log")
+        with self.logs[-1].open("wb") as log:
+            words = command("serve", str(self.out.root), *listen)
+            self.process = subprocess.Popen(words, stdout=log, stderr=log, env=environment)
+        if wait:
+            self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            assert self.process is not None
+            assert self.process.poll() is None, self.log
+            with contextlib.suppress(httpx.TransportError), self.anybody() as client:
+                if client.get("/healthz").status_code == 200:
+                    return
+            time.sleep(0.05)
+        raise AssertionError(f"not ready after {START_SECONDS} s: {self.log}")
+
+    @property
+    def log(self) -> str:
+        return "".join(path.read_text() for path in self.logs)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: signal.Signals, seconds: float = 10) -> int:
+        """Sends the signal and waits for the end; returns the exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+    def wait_for_death(self, seconds: float = 10) -> int:
+        assert self.process is not None
+        return self.process.wait(seconds)
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.out.root / "secrets" / "root.crt")
+
+    def anybody(self, **headers: str) -> httpx.Client:
+        """A client of the TLS listener that trusts the seed's root only."""
+        url = f"https://127.0.0.1:{self.port}"
+        return httpx.Client(base_url=url, verify=self.trust, headers=headers, trust_env=False, timeout=40)
+
+    def boot(self) -> httpx.Client:
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.boot_port}", trust_env=False)
+
+    def operator(self) -> httpx.Client:
+        socket_path = str(self.out.root / "state" / "admin.sock")
+        return httpx.Client(base_url="http://operator", transport=httpx.HTTPTransport(uds=socket_path), timeout=40)
+
+    def status(self) -> dict[str, Any]:
+        with self.operator() as client:
+            found: dict[str, Any] = client.get("/status").json()
+            return found
+
+    def events(self) -> list[dict[str, Any]]:
+        with self.operator() as client:
+            rows: list[dict[str, Any]] = client.get("/events?limit=1000").json()["events"]
+            return rows
+
+    def order(self, path: str, data: Mapping[str, str] | None = None) -> httpx.Response:
+        with self.operator() as client:
+            return client.post(path, data=data)
+
+    def machine(self, name: str) -> "Machine":
+        return Machine(self, name)
+
+
+@dataclass
+class Machine:
+    """A machine that booted from a seed: it makes its own credential and asks as the node scripts do."""
+
+    coordinator: Coordinator
+    name: str
+    credential: str = field(default_factory=lambda: secrets.token_hex(32))
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.credential.encode()).hexdigest()
+
+    @property
+    def fingerprint(self) -> str:
+        return "-".join(self.digest[at : at + 4] for at in range(0, 20, 4))
+
+    @property
+    def header(self) -> str:
+        return f"Node {self.name}:{self.credential}"
+
+    def form(self, **changes: Any) -> dict[str, Any]:
+        node = self.coordinator.out.node(self.name)
+        facts = {"product_uuid": f"uuid-{self.name}", "serial": "VMware-56 4d", "arch": "x86_64", "os": "debian 12"}
+        form = {"node": self.name, "generation": str(node["generation"]), "digest": self.digest, "mac": node["macs"]}
+        return {**form, **facts, "kernel": "6.1.0-18-amd64", **changes}
+
+    def enrol(self, header: str | None = None, **changes: Any) -> httpx.Response:
+        with self.coordinator.anybody(Authorization=header or self.coordinator.out.seal(self.name)) as client:
+            return client.post("/v1/enrol", data=self.form(**changes))
+
+    def enrolled(self) -> "Machine":
+        answer = self.enrol()
+        assert answer.status_code == 200, answer.text
+        return self
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        with self.coordinator.anybody(Authorization=self.header, **headers) as client:
+            return client.get(path)
+
+    def post(self, path: str, data: Mapping[str, Any] | None = None, *, pem: bytes = b"") -> httpx.Response:
+        with self.coordinator.anybody(Authorization=self.header) as client:
+            if pem:
+                return client.post(path, content=pem, headers={"Content-Type": "application/pkcs10"})
+            return client.post(path, data=data)
+
+    def report(self, stage: str, state: str, **more: str) -> httpx.Response:
+        return self.post("/v1/reports", {"stage": stage, "state": state, "seconds": "1.5", "attempt": "1", **more})
+
+    def initialise(self) -> None:
+        """What the first master does: claim, fetch the keys, complete."""
+        epoch = self.post("/v1/init/claim").json()["epoch"]
+        assert self.get("/v1/pki").status_code == 200
+        answer = self.complete(epoch)
+        assert answer.status_code == 200, answer.text
+
+    def complete(self, epoch: int, **changes: str) -> httpx.Response:
+        digest = hashlib.sha256(self.authorities()["ca.crt"]).hexdigest()
+        form = {"epoch": str(epoch), "ca_digest": digest, "etcd_cluster": "cafe", **changes}
+        return self.post("/v1/init/complete", form)
+
+    def authorities(self) -> dict[str, bytes]:
+        return unpack(self.get("/v1/authorities").content)
+
+
+def unpack(archive: bytes) -> dict[str, bytes]:
+    """Paths and bytes of a tar."""
+    import io
+    import tarfile
+
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        return {member.name: (opened.extractfile(member) or io.BytesIO()).read() for member in opened}
+
+
+@contextlib.contextmanager
+def running(folder: Path, *, failpoint: str = "", **more: Any) -> Iterator[Coordinator]:
+    """A coordinator of a fresh OUT below `folder`; always stopped by its own pid at the end."""
+    port, boot_port = free_port(), free_port()
+    coordinator = Coordinator(make_out(folder / "out", port, **more), port, boot_port)
+    coordinator.start(failpoint)
+    try:
+        yield coordinator
+    finally:
+        coordinator.kill()
