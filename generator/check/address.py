@@ -8,25 +8,36 @@ from generator.spec.node import Node
 
 
 def check_node_addresses(cluster: Cluster) -> Iterator[Finding]:
-    """The address is one that a machine can have, and the gateway is a neighbour."""
+    """The address is one that a machine can have."""
     for number, node in enumerate(cluster.nodes):
         if message := _unusable(node):
-            yield Finding(
-                ("nodes", number, "address"), f"{node.address} {message}", "write the address of the machine itself"
-            )
-        elif not node.network.dhcp:
-            yield from _gateway(number, node)
+            hint = "write the address of the machine itself"
+            yield Finding(("nodes", number, "address"), f"{node.address} {message}", hint)
 
 
 def _unusable(node: Node) -> str:
     address = node.address
     if address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local:
         return "is not an address that others can reach"
-    if node.network.prefix > address.max_prefixlen:
-        return f"cannot have a prefix of {node.network.prefix}"
-    if address.version == 4 and node.network.prefix < 31 and address in (node.subnet[0], node.subnet[-1]):
+    if address.version == 4 and node.subnet.prefixlen < 31 and address in (node.subnet[0], node.subnet[-1]):
         return f"is the network's own or its broadcast address in {node.subnet}"
     return ""
+
+
+def check_prefixes(cluster: Cluster) -> Iterator[Finding]:
+    """A prefix is no longer than the address."""
+    for number, node in enumerate(cluster.nodes):
+        if node.network.prefix > node.address.max_prefixlen:
+            message = f"an IPv{node.address.version} address cannot have the prefix {node.network.prefix}"
+            hint = f"write network.prefix, at most {node.address.max_prefixlen}"
+            yield Finding(("nodes", number, "address"), message, hint)
+
+
+def check_gateways(cluster: Cluster) -> Iterator[Finding]:
+    """The gateway of a node with a static address is a neighbour."""
+    for number, node in enumerate(cluster.nodes):
+        if not node.network.dhcp:
+            yield from _gateway(number, node)
 
 
 def _gateway(number: int, node: Node) -> Iterator[Finding]:
@@ -46,9 +57,15 @@ def check_isolated(cluster: Cluster) -> Iterator[Finding]:
     """A static node without gateway or resolver is seldom meant; said once for all such nodes."""
     static = [node for node in cluster.nodes if not node.network.dhcp]
     for key, lacking, effect in (
-        ("gateway", [node for node in static if node.network.gateway is None], "they reach only their own network"),
-        ("nameservers", [node for node in static if not node.network.nameservers], "they can look up no names"),
+        ("gateway", [node for node in static if node.network.gateway is None], "reach only their own network"),
+        ("nameservers", [node for node in static if not node.network.nameservers], "can look up no names"),
     ):
         if lacking:
-            message = f"{len(lacking)} of {len(cluster.nodes)} nodes have no {key}: {effect}"
+            message = f"nodes without {key} {effect}: {_named(lacking)}"
             yield warning(("defaults", "network", key), message, f"set defaults.network.{key}, or network.dhcp: true")
+
+
+def _named(nodes: list[Node]) -> str:
+    """The first three names, and how many more there are."""
+    first = ", ".join(node.name for node in nodes[:3])
+    return f"{first} and {len(nodes) - 3} more" if len(nodes) > 3 else first

@@ -33,6 +33,8 @@ RULES: tuple[Rule, ...] = (
     subnet.check_node_prefix,
     subnet.check_max_pods,
     address.check_node_addresses,
+    address.check_prefixes,
+    address.check_gateways,
     address.check_isolated,
     host.check_users,
     release.check_version,

@@ -14,11 +14,14 @@ Marked = Iterable[tuple[SpecPath, str]]
 def _shared(cluster: Cluster, what: str, marks: Callable[[Node], Marked]) -> Iterator[Finding]:
     """A finding for every value of `marks` (path below the node, value) that an earlier node has too."""
     seen: dict[str, Node] = {}
+    hint = f"give each node a {what} of its own"
     for number, node in enumerate(cluster.nodes):
         for path, value in marks(node):
             first = seen.setdefault(value, node)
             if first is not node:
-                yield Finding(("nodes", number, *path), f"{node.name} has the same {what} as {first.name}: {value}")
+                yield Finding(
+                    ("nodes", number, *path), f"{node.name} has the same {what} as {first.name}: {value}", hint
+                )
 
 
 def _macs(node: Node) -> Iterator[tuple[SpecPath, str]]:
@@ -29,7 +32,7 @@ def _macs(node: Node) -> Iterator[tuple[SpecPath, str]]:
 
 def check_addresses(cluster: Cluster) -> Iterator[Finding]:
     """Node addresses are unique."""
-    return _shared(cluster, "address", lambda node: [(("address",), str(node.address))])
+    return _shared(cluster, "node address", lambda node: [(("address",), str(node.address))])
 
 
 def check_macs(cluster: Cluster) -> Iterator[Finding]:
@@ -60,7 +63,9 @@ def check_names(cluster: Cluster) -> Iterator[Finding]:
     seen: set[str] = set()
     for number, node in enumerate(cluster.nodes):
         if node.name in seen:
-            yield Finding(("nodes", number, "name"), f"there are two nodes called {node.name}")
+            yield Finding(
+                ("nodes", number, "name"), f"there are two nodes called {node.name}", "give each node a name of its own"
+            )
         seen.add(node.name)
 
 

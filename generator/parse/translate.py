@@ -29,12 +29,21 @@ def translate(error: ValidationError, source: Source) -> Iterator[Problem]:
     """All problems of a failed validation."""
     for detail in error.errors(include_url=False):
         path = _path(detail["loc"])
-        if detail["type"] == "extra_forbidden":
+        if _is_echo(detail):
+            continue
+        if detail["loc"][-1] == "[key]":
+            yield source.key_problem(path, *_told(detail, path))
+        elif detail["type"] == "extra_forbidden":
             yield source.key_problem(path, f"unknown key {quoted(str(path[-1]))}", _key_hint(path))
         elif detail["type"] == "missing":
             yield source.problem(path, "this key is required", _description(path))
         else:
             yield source.problem(path, *_told(detail, path))
+
+
+def _is_echo(detail: ErrorDetails) -> bool:
+    """A list is called too short once its items are wrong; the items have been told already."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail.get("ctx", {})["min_length"]
 
 
 def _path(location: tuple[int | str, ...]) -> SpecPath:
@@ -45,10 +54,10 @@ def _path(location: tuple[int | str, ...]) -> SpecPath:
 def _key_hint(path: SpecPath) -> str:
     key, parent = str(path[-1]), shape.at(path[:-1])
     allowed = tuple(shape.fields(parent.section)) if parent and parent.section else ()
-    if near := nearest(key, allowed):
-        return f"did you mean {near}?"
     if key in _KNOWN_ELSEWHERE:
         return _KNOWN_ELSEWHERE[key]
+    if near := nearest(key, allowed):
+        return f"did you mean {near}?"
     elsewhere = [dotted(place) for place, _ in shape.walk() if place[-1] == key]
     moved = f"the spec has it as {elsewhere[0]}; " if len(elsewhere) == 1 else ""
     return f"{moved}allowed here: {', '.join(allowed)}"

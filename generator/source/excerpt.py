@@ -34,13 +34,18 @@ def excerpt(lines: Sequence[str], at: Position, secrets: Mapping[int, Sequence[S
     first = max(0, at.line - CONTEXT)
     numbers = range(first, min(at.line + 1, len(lines)))
     shown = [_starred(lines[number], number, secrets.get(number, ())) for number in numbers]
-    shift = max(0, at.column - WIDTH * 2 // 3)
-    rows = [
-        f"{number + 1:>6} | {_plain(line[shift : shift + WIDTH])}".rstrip()
-        for number, line in zip(numbers, shown, strict=True)
-    ]
-    before = lines[at.line][shift : at.column] if at.line < len(lines) else ""
-    return (*rows, f"{'':>6} | {' ' * _columns(before)}^")
+    cuts = [_cut(line, at.column if number == at.line else 0) for number, line in zip(numbers, shown, strict=True)]
+    rows = [f"{number + 1:>6} | {text}".rstrip() for number, (text, _) in zip(numbers, cuts, strict=True)]
+    caret = cuts[-1][1] if cuts else 0
+    return (*rows, f"{'':>6} | {' ' * caret}^")
+
+
+def _cut(line: str, column: int) -> tuple[str, int]:
+    """At most WIDTH characters of a line with `column` among them, and where that column then is on a terminal."""
+    shift = 0 if column < WIDTH * 3 // 4 else column - WIDTH // 2
+    head, tail = "…" * (shift > 0), "…" * (len(line) > shift + WIDTH)
+    text = _plain(line[shift : shift + WIDTH])
+    return f"{head}{text}{tail}", len(head) + _columns(text[: column - shift])
 
 
 def suspects(lines: Sequence[str]) -> tuple[Span, ...]:

@@ -28,8 +28,10 @@ class Source:
     secrets: Mapping[int, Sequence[Span]] = field(default_factory=dict)
 
     def problem(self, path: SpecPath, message: str, hint: str = "", severity: Severity = Severity.ERROR) -> Problem:
-        """A problem at `path`: at its value, or at the nearest key or item that is there when it is not."""
+        """A problem at `path`: at its value, or at what should hold it; without a place when nothing of it is there."""
         place, found = self.root.find(path)
+        if place is self.root and path:
+            return Problem(severity, message, dotted(path), self.file, hint=hint)
         return self._shown(place.value if found else place.key, path, message, hint, severity)
 
     def key_problem(self, path: SpecPath, message: str, hint: str = "") -> Problem:

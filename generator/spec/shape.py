@@ -52,7 +52,7 @@ def _item(kind: Any) -> Any:
     """The type of a list's items or of a map's values; None for anything else."""
     if get_origin(kind) is tuple:
         return bare(get_args(kind)[0])
-    if get_origin(kind) is not None and issubclass(get_origin(kind), Mapping):
+    if get_origin(kind) is Mapping:
         return bare(get_args(kind)[1])
     return None
 

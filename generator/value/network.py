@@ -106,7 +106,9 @@ def parse_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> str:
     if "@" in parts.netloc:
         raise InvalidValueError("a URL may not carry a user name or password: URLs end up in logs")
     if parts.scheme not in schemes or not host or re.search(r"[\s\x00-\x1f\x7f\"'<>\\]", text):
-        raise InvalidValueError(f"{quoted(text)} is not a URL of this kind", f"write {allowed}HOST[:PORT][/PATH]")
+        raise InvalidValueError(
+            f"{quoted(text)} is not an {' or '.join(schemes)} URL", f"write {allowed}HOST[:PORT][/PATH]"
+        )
     return text.rstrip("/") if not parts.path.strip("/") else text
 
 
