@@ -23,9 +23,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("generator.plan",),
     ("generator.render",),
     ("generator.render.every", "generator.verify"),
-    ("generator.disk", "generator.manifest", "generator.impact"),
+    ("generator.disk", "generator.manifest", "generator.iso"),
     ("generator.files", "generator.output"),
-    ("generator.diff", "generator.iso", "generator.judge", "generator.vm"),
+    ("generator.diff", "generator.impact", "generator.judge", "generator.vm"),
     ("generator.console",),
     ("generator.cli",),
 )
