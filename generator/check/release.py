@@ -50,7 +50,7 @@ def check_validity(cluster: Cluster) -> Iterator[Finding]:
         if not 1 <= days <= _LONGEST_DAYS:
             hint = f"write whole days, from 1d to {_LONGEST_DAYS}d"
             yield Finding(("kubernetes", "certificateValidity", key), f"certificates cannot last {days} days", hint)
-    if validity.leaf > validity.ca:
+    if validity.leaf.seconds > validity.ca.seconds:
         message = "certificates would outlive the authority that signs them"
         yield Finding(("kubernetes", "certificateValidity", "leaf"), message, "make leaf shorter than ca")
 

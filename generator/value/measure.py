@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import total_ordering
 from typing import Self
 
 from generator.value.invalid import InvalidValueError, quoted
@@ -11,7 +10,6 @@ from generator.value.invalid import InvalidValueError, quoted
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
 
 
-@total_ordering
 @dataclass(frozen=True, slots=True)
 class Duration:
     """A length of time in Go's notation, and days: `40s`, `1h30m`, `36500d`. `str` gives the text back."""
@@ -26,9 +24,6 @@ class Duration:
 
     def __str__(self) -> str:
         return self.text
-
-    def __lt__(self, other: "Duration") -> bool:
-        return self.seconds < other.seconds
 
     @property
     def seconds(self) -> Decimal:
