@@ -82,10 +82,12 @@ def _audit_flags(audit: Audit) -> dict[str, str]:
 
 def _api_server_volumes(cluster: Cluster) -> Iterator[HostPathMount]:
     if cluster.kubernetes.secrets_encryption:
-        yield _mount("encryption", ENCRYPTION, PathType.FILE, read_only=True)
+        yield _mount("kubeseed-encryption", ENCRYPTION, PathType.FILE, read_only=True)
     if cluster.kubernetes.audit.enabled:
-        yield _mount("audit-policy", AUDIT_POLICY, PathType.FILE, read_only=True)
-        yield _mount("audit-log", cluster.kubernetes.audit.directory, PathType.DIRECTORY_OR_CREATE, read_only=False)
+        yield _mount("kubeseed-audit-policy", AUDIT_POLICY, PathType.FILE, read_only=True)
+        yield _mount(
+            "kubeseed-audit-log", cluster.kubernetes.audit.directory, PathType.DIRECTORY_OR_CREATE, read_only=False
+        )
 
 
 def _mount(name: str, path: str, kind: PathType, *, read_only: bool) -> HostPathMount:

@@ -47,12 +47,7 @@ def cri_socket(cluster: Cluster) -> str:
     """Where the kubelet finds the engine. Until 1.23 the kubelet speaks to docker itself (dockershim)."""
     if cluster.engine.name is EngineName.CONTAINERD:
         return CONTAINERD_SOCKET
-    return CRI_DOCKERD_SOCKET if uses_cri_dockerd(cluster) else DOCKERSHIM_SOCKET
-
-
-def uses_cri_dockerd(cluster: Cluster) -> bool:
-    """Whether cri-dockerd stands between kubelet and docker."""
-    return cluster.engine.name is EngineName.DOCKER and cluster.kubernetes.version.minor >= 24
+    return CRI_DOCKERD_SOCKET if cluster.kubernetes.version.minor >= 24 else DOCKERSHIM_SOCKET
 
 
 def pause_image(cluster: Cluster) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import tomli_w
 
-from generator.plan.engine import Registry, cri_socket, docker_mirrors, pause_image, plan_registries, uses_cri_dockerd
+from generator.plan.engine import Registry, cri_socket, docker_mirrors, pause_image, plan_registries
 from generator.render.artefact import Artefact
 from generator.render.dump import Data, dump_json, dump_yaml
 from generator.render.text import render
@@ -83,11 +83,7 @@ def _hosts(registry: Registry) -> Artefact:
 
 
 def _docker(cluster: Cluster) -> tuple[Artefact, ...]:
-    files = (Artefact("docker.json", dump_json(docker_configuration(cluster)).encode()),)
-    if not uses_cri_dockerd(cluster):
-        return files
-    dropin = render("engine/cri-dockerd.conf.j2", {"pause_image": _unquoted(pause_image(cluster))})
-    return (*files, Artefact("cri-dockerd.conf", dropin.encode()))
+    return (Artefact("docker.json", dump_json(docker_configuration(cluster)).encode()),)
 
 
 def docker_configuration(cluster: Cluster) -> dict[str, Data]:
@@ -133,8 +129,3 @@ def _proxy(proxy: Proxy) -> tuple[Artefact, ...]:
 def _quoted(value: str) -> str:
     """Inside double quotes of a unit file, where % opens a specifier (systemd.syntax(7), systemd.unit(5))."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-
-
-def _unquoted(word: str) -> str:
-    """One word of a command line in a unit file, where $ opens a variable too (systemd.service(5))."""
-    return word.replace("%", "%%").replace("$", "$$")

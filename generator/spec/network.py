@@ -57,9 +57,9 @@ class Flannel(Section):
         description="How packets travel between nodes; host-gw needs all nodes in one layer 2 network.",
     )
     nftables: Flag = Field(False, description="Let flannel use nftables instead of iptables.")
-    image: ImageName = Field("ghcr.io/flannel-io/flannel:v0.25.7", description="Image of the flannel daemon.")
+    image: ImageName = Field("docker.io/flannel/flannel:v0.25.7", description="Image of the flannel daemon.")
     cni_image: ImageName = Field(
-        "ghcr.io/flannel-io/flannel-cni-plugin:v1.5.1-flannel2",
+        "docker.io/flannel/flannel-cni-plugin:v1.5.1-flannel2",
         description="Image that puts flannel's CNI plugin on the node.",
     )
 
