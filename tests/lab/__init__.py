@@ -1,0 +1,1 @@
+"""The lab: images, networks and machines for the tests that boot real nodes."""
