@@ -104,7 +104,7 @@ def kill_at(node: Node, number: int) -> None:
         real = f"/etcd/{name}" if name == "etcdctl" else f"/usr/bin/{name}"
         node.shim(
             name,
-            f'printf x >>/count; [ "$(/usr/bin/wc -c </count)" -ne {number} ] || kill -9 0; exec {real} "$@"',
+            f'printf x >>/count; [ "$(/usr/bin/wc -c </count)" -lt {number} ] || kill -9 0; exec {real} "$@"',
         )
 
 

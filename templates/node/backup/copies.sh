@@ -6,7 +6,7 @@ unset ETCDCTL_API ETCDCTL_ENDPOINTS ETCDCTL_CACERT ETCDCTL_CERT ETCDCTL_KEY
 PATH=$KUBESEED/bin:$PATH
 PKI=/etc/kubernetes/pki/etcd
 
-digest() { sha256sum | cut -c1-64; }
+digest() { sum=$(sha256sum) && log "${sum%% *}"; }
 is_number() { case $1 in '' | *[!0-9]*) return 1 ;; esac; }
 url() { case $1 in *:*) log "https://[$1]:$2" ;; *) log "https://$1:$2" ;; esac; }
 
@@ -29,7 +29,9 @@ copies() {
 }
 
 # field COPY KEY: one value of its manifest.
-field() { sed -n "/^  \"$2\": /{s/^[^:]*: \"\{0,1\}//;s/\"\{0,1\},\{0,1\}\$//;p;q;}" "$1/manifest.json" | tr -cd '[:print:]'; }
+field() {
+  sed -n -e "s|^  \"$2\": \"\([]A-Za-z0-9 .:,=_/[-]*\)\",\{0,1\}\$|\1|p" -e "s|^  \"$2\": \([0-9]*\),\{0,1\}\$|\1|p" "$1/manifest.json"
+}
 
 # files COPY: a line "name bytes sha256" for each of its files.
 files() {
@@ -44,11 +46,11 @@ whole() {
     { log "$id/manifest.json is damaged, or of another copy" && return 1; }
   files "$1" | {
     snapshots=0
-    while read -r name bytes sum; do
+    while read -r name bytes expected; do
       [ -f "$1/$name" ] || { log "$id/$name is missing" && return 1; }
       found=$(($(wc -c <"$1/$name")))
       [ "$found" -eq "$bytes" ] || { log "$id/$name has $found bytes, its manifest says $bytes" && return 1; }
-      [ "$(digest <"$1/$name")" = "$sum" ] || { log "$id/$name is damaged: its SHA-256 is not the one of its manifest" && return 1; }
+      [ "$(digest <"$1/$name")" = "$expected" ] || { log "$id/$name is damaged: its SHA-256 is not the one of its manifest" && return 1; }
       case $name in snapshot.db*) snapshots=$((snapshots + 1)) ;; esac
     done
     [ "$snapshots" -eq 1 ] || { log "$id/manifest.json lists no snapshot" && return 1; }
