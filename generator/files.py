@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from generator.bundle import Bundle, dump_bundle
+from generator.mirror import Mirror
 from generator.plan.filesets import Fileset, plan_filesets
 from generator.plan.inventory import inventory_cluster, inventory_node
 from generator.plan.seed import Seed, plan_seed
@@ -28,6 +29,7 @@ class Inputs:
     cluster: Cluster
     spec_digest: str
     profiles: Mapping[str, Profile]
+    mirrors: Mapping[str, Mirror]
     bundle: Bundle
     scripts: tuple[Script, ...]
     audit_policy: str | None = None
@@ -55,7 +57,9 @@ def _node(inputs: Inputs, node: Node, coordinator: "_Coordinator") -> Iterator[A
     yield from _seed(f"nodes/{node.name}", seed, inputs.scripts)
     if inputs.cluster.coordinator.boot_url:
         yield from (file for file in _seed(f"pxe/seed/{node.name}", seed.public, inputs.scripts) if _served(file))
-    subject = Subject(inputs.cluster, node, profile, inputs.bundle.keepalived_password, inputs.audit_policy)
+    mirror = inputs.mirrors[inputs.cluster.packages.preset]
+    password = inputs.cluster.load_balancer.keepalived.password or inputs.bundle.keepalived_password
+    subject = Subject(inputs.cluster, node, profile, mirror, password, inputs.audit_policy)
     yield from coordinator.take(subject, inputs.bundle)
 
 

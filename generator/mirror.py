@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generator.errors import LocalError
 from generator.resource import data_root
-from generator.spec.packages import PackagePreset
 from generator.value import Arch, KubeVersion
 
 
@@ -45,7 +44,7 @@ class Distribution(_Data):
 class Mirror(_Data):
     """One preset."""
 
-    id: PackagePreset
+    id: str = Field(description="Name of the file, and what a spec writes as `packages.preset`.")
     kubernetes: Upstream
     engine: Upstream
     distributions: Mapping[str, Distribution] = Field(description="By osId.")
@@ -56,7 +55,7 @@ def is_packaged(version: KubeVersion) -> bool:
     return version.minor >= 24
 
 
-def load_mirrors(folder: Path | None = None) -> Mapping[PackagePreset, Mirror]:
+def load_mirrors(folder: Path | None = None) -> Mapping[str, Mirror]:
     """All presets of `folder` (the ones kubeseed comes with, when None)."""
     files = sorted((folder or data_root() / "profiles" / "mirrors").glob("*.yaml"))
     return MappingProxyType({mirror.id: mirror for mirror in map(_load, files)})

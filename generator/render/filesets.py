@@ -3,19 +3,24 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from generator.mirror import Mirror
 from generator.plan.etcd import plan_member, plan_members, runs_external_member
 from generator.plan.filesets import Fileset, Scope
 from generator.plan.kubelet import plan_kubelet
 from generator.plan.load_balancer import plan_balancer, plan_vrrp
+from generator.plan.packages import plan_package_names, plan_sources
 from generator.profile import Profile
 from generator.render.artefact import Artefact
 from generator.render.audit import render_audit_policy
+from generator.render.cni import render_cni
 from generator.render.dump import dump_yaml
 from generator.render.engine import render_engine
 from generator.render.etcd import render_etcd
 from generator.render.host_files import render_chrony, render_hosts, render_passwords, render_tuning
 from generator.render.kubeadm import render_init, render_join
+from generator.render.labels import render_labels
 from generator.render.load_balancer import render_balancer, render_keepalived
+from generator.render.packages import render_packages
 from generator.render.rbac import render_rbac
 from generator.secret import Secret
 from generator.spec.cluster import Cluster
@@ -30,6 +35,7 @@ class Subject:
     cluster: Cluster
     node: Node
     profile: Profile
+    mirror: Mirror
     keepalived_password: Secret[str]
     audit_policy: str | None = None
 
@@ -42,6 +48,8 @@ def render_fileset(fileset: Fileset, subject: Subject) -> tuple[Artefact, ...]:
 def _release(subject: Subject) -> Iterator[Artefact]:
     yield from render_tuning(subject.cluster, subject.profile)
     yield from render_engine(subject.cluster)
+    sources = plan_sources(subject.cluster, subject.profile, subject.mirror)
+    yield from render_packages(subject.profile.package_manager, sources, plan_package_names(subject.profile))
 
 
 def _settings(subject: Subject) -> Iterator[Artefact]:
@@ -59,6 +67,7 @@ def _balancer(subject: Subject) -> Iterator[Artefact]:
 
 
 def _master(subject: Subject) -> Iterator[Artefact]:
+    yield render_labels(subject.cluster)
     if subject.cluster.kubernetes.audit.enabled:
         yield render_audit_policy(subject.audit_policy)
 
@@ -66,6 +75,7 @@ def _master(subject: Subject) -> Iterator[Artefact]:
 def _first_master(subject: Subject) -> Iterator[Artefact]:
     yield render_init(subject.cluster)
     yield render_rbac()
+    yield from render_cni(subject.cluster)
 
 
 def _node(subject: Subject) -> Iterator[Artefact]:

@@ -16,7 +16,14 @@ FUNCTION_MEDIAN = 9
 # A module belongs to the longest prefix that names it. It may import from lower floors, and from its own entry.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("generator.errors", "generator.secret", "generator.value", "generator.resource", "generator.nearest"),
-    ("generator.spec", "generator.profile", "generator.source", "generator.root", "generator.scripts"),
+    (
+        "generator.spec",
+        "generator.profile",
+        "generator.mirror",
+        "generator.source",
+        "generator.root",
+        "generator.scripts",
+    ),
     ("generator.check", "generator.bundle"),
     ("generator.parse", "generator.schema", "generator.explain"),
     ("generator.render.artefact", "generator.render.dump", "generator.render.text"),
