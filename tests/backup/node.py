@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.backup.etcd import Member
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ROOT / "templates" / "node"
+TEMPLATES = ROOT / "templates"
 
 ENTER = """
 root=$1; shift
@@ -70,7 +70,8 @@ class Node:
         self._install()
 
     def _install(self) -> None:
-        for script in (SCRIPTS / "lib.sh", *(SCRIPTS / "backup").iterdir()):
+        shared = (TEMPLATES / "node" / name for name in ("lib.sh", "kubernetes.sh"))
+        for script in (*shared, *(TEMPLATES / "backup").iterdir()):
             shutil.copy(script, self.library / script.name)
         for program in ("etcdctl", "etcdutl"):
             if (self.member.programs / program).exists():
