@@ -34,6 +34,24 @@ def describe(path: Path) -> Iterator[None]:
         raise LocalError.because(meaning, file=file, hint=hint) from error
 
 
+def create_file(path: Path, data: bytes) -> None:
+    """A new file; LocalError when there is one of that name already."""
+    if path.exists():
+        raise LocalError.because("the file is there already", file=str(path), hint="choose another name")
+    with describe(path), path.open("xb") as file:
+        file.write(data)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """The file with these bytes, 0600 from its creation, replaced in one step."""
+    temporary = path.with_name(f".{path.name}.new")
+    with describe(path):
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+        temporary.replace(path)
+
+
 def sync(folder: Path) -> None:
     """Returns when the file system of `folder` has everything on its disk."""
     syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)  # Linux's; Python offers sync() only

@@ -55,8 +55,7 @@ def _node(inputs: Inputs, node: Node, coordinator: "_Coordinator") -> Iterator[A
     profile = inputs.profiles[node.os]
     seed = plan_seed(inputs.cluster, node, profile, inputs.bundle)
     yield from _seed(f"nodes/{node.name}", seed, inputs.scripts)
-    if inputs.cluster.coordinator.boot_url:
-        yield from (file for file in _seed(f"pxe/seed/{node.name}", seed.public, inputs.scripts) if _served(file))
+    yield from (file for file in _seed(f"pxe/seed/{node.name}", seed.public, inputs.scripts) if _served(file))
     mirror = inputs.mirrors[inputs.cluster.packages.preset]
     password = inputs.cluster.load_balancer.keepalived.password or inputs.bundle.keepalived_password
     subject = Subject(inputs.cluster, node, profile, mirror, password, inputs.audit_policy)

@@ -32,8 +32,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("generator.render.every", "generator.verify"),
     ("generator.disk", "generator.manifest", "generator.iso"),
     ("generator.files", "generator.output"),
-    ("generator.diff", "generator.impact", "generator.judge", "generator.vm"),
+    ("generator.diff", "generator.impact", "generator.password", "generator.judge", "generator.vm"),
+    ("generator.workspace",),
     ("generator.console",),
+    ("generator.cli_spec",),
+    ("generator.cli_generate", "generator.cli_seed"),
     ("generator.cli",),
 )
 SERVER_FLOORS: tuple[tuple[str, ...], ...] = (

@@ -1,0 +1,76 @@
+"""The `kubeseed` command: mounts all commands, and turns every error into words and an exit status."""
+
+import os
+import sys
+from importlib.metadata import version as installed_version
+from typing import Annotated, NoReturn
+
+import typer
+
+from generator import cli_generate, cli_seed, cli_spec
+from generator.errors import ExitCode, KubeseedError
+from generator.vm import cli as cli_vm
+from http_server import cli as cli_coordinator
+
+DEBUG = "KUBESEED_DEBUG"
+
+app = typer.Typer(
+    name="kubeseed",
+    help="One cluster spec in; machines that turn themselves into a highly-available Kubernetes at first boot out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for commands in (cli_spec, cli_generate, cli_seed, cli_coordinator, cli_vm):
+    commands.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Holds the program's own options."""
+
+
+@app.command()
+def version() -> None:
+    """Print the version of kubeseed."""
+    typer.echo(installed_version("kubeseed"))
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Runs a command and exits: 0 good, 1 the spec is wrong, 2 the command line is wrong, 3 the environment is."""
+    try:
+        app(arguments)
+    except KubeseedError as error:
+        from generator.console import show_problems
+
+        show_problems(error.problems)
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the last resort: a person gets a sentence, never a traceback
+        _give_up(error)
+    sys.exit(ExitCode.GOOD)
+
+
+def _give_up(error: Exception) -> NoReturn:
+    """A fault of kubeseed itself. Its message stays unsaid, because it could quote a secret."""
+    if os.environ.get(DEBUG):
+        raise error
+    typer.echo(
+        f"error: kubeseed failed with {type(error).__name__}; this is a fault in kubeseed.\n"
+        f"hint: run it again with {DEBUG}=1 and report what it prints; look through it for secrets first",
+        err=True,
+    )
+    sys.exit(ExitCode.ENVIRONMENT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Knows the commands that make artefacts from a spec: `generate` and `diff`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from generator.cli_spec import AsJson, SpecFile, Strict
+
+if TYPE_CHECKING:  # the commands import what they need when they run, so that `--help` stays quick
+    from generator.impact import Impact
+    from generator.output import Changes
+
+OutOption = Annotated[
+    Path, typer.Option("-o", "--out", metavar="OUT", help="The folder of the cluster's artefacts.", show_default=False)
+]
+Reinstall = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NODE", help="Give NODE a new seed: next generation, new secret. May be repeated."),
+]
+_ROWS, _FILES = 40, 4
+_COLOURS = {"new": "green", "live": "cyan", "reboot": "yellow", "reinstall": "red", "removed": "magenta"}
+
+
+def generate(
+    spec: SpecFile,
+    *,
+    out: OutOption,
+    strict: Strict = False,
+    reinstall: Reinstall = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write everything that the cluster's machines need to OUT, and say what changed for each node."""
+    from generator import workspace
+    from generator.console import progress, show_json, show_problems
+    from generator.files import render_files
+    from generator.output import opened, write
+
+    order, warnings = workspace.load_order(spec, reinstall or (), strict=strict)
+    show_problems(warnings)
+    with opened(out, create=True) as before, progress("generating", len(order.cluster.nodes)) as done:
+        inputs = workspace.prepare(order, out, before)
+        changes = write(out, render_files(inputs, done=done), order.digest)
+    impacts = workspace.impacts(order.cluster, changes)
+    if as_json:
+        show_json({**_counts(changes), "nodes": [asdict(impact) for impact in impacts]})
+    else:
+        _tell(out, changes, impacts)
+
+
+def _counts(changes: Changes) -> dict[str, int]:
+    return {"written": len(changes.added | changes.changed), "removed": len(changes.removed)}
+
+
+def _row(impact: Impact) -> tuple[str, str, str]:
+    shown = ", ".join(impact.files[:_FILES])
+    more = f" and {len(impact.files) - _FILES} more" if len(impact.files) > _FILES else ""
+    return impact.node, impact.effect.value, shown + more
+
+
+def _tell(out: Path, changes: Changes, impacts: Sequence[Impact]) -> None:
+    from generator.console import say, show_table
+    from generator.impact import MEANINGS, Effect
+
+    concerned = [impact for impact in impacts if impact.effect is not Effect.NOTHING]
+    if concerned:
+        show_table(("node", "change", "files"), map(_row, concerned[:_ROWS]), _COLOURS)
+    if len(concerned) > _ROWS:
+        say(f"... and {len(concerned) - _ROWS} more nodes; --json names all")
+    for effect in Effect:
+        if effect in MEANINGS and any(impact.effect is effect for impact in concerned):
+            say(f"{effect}: {MEANINGS[effect]}")
+    counts = _counts(changes)
+    concern = f"{len(concerned)} of {len(impacts)} nodes concerned"
+    say(f"{out}: {counts['written']} files written, {counts['removed']} removed, {concern}")
+
+
+def diff(
+    spec: SpecFile,
+    *,
+    out: OutOption,
+    strict: Strict = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when something would change.")] = False,
+) -> None:
+    """Show what `generate` would change in OUT. Secrets are starred."""
+    from generator import workspace
+    from generator.console import show_diff, show_problems
+    from generator.diff import diff_files
+    from generator.files import render_files
+    from generator.output import opened
+
+    order, warnings = workspace.load_order(spec, (), strict=strict)
+    show_problems(warnings)
+    with opened(out) as before:
+        inputs = workspace.prepare(order, out, before)
+        changed = show_diff(diff_files(out, before, render_files(inputs)))
+    raise typer.Exit(1 if exit_code and changed else 0)
+
+
+def register(app: typer.Typer) -> None:
+    """Mounts the commands on the program."""
+    app.command()(generate)
+    app.command()(diff)

@@ -1,0 +1,49 @@
+"""Knows the small commands around seeds: discs to boot machines with, and hashes of passwords."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+OutFolder = Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `generate` wrote.", show_default=False)]
+Nodes = Annotated[
+    list[str] | None, typer.Argument(metavar="NODE", help="Nodes of the cluster. Default: all.", show_default=False)
+]
+
+
+def iso(
+    out: OutFolder,
+    nodes: Nodes = None,
+    *,
+    folder: Annotated[
+        Path, typer.Option("-o", "--out", metavar="DIR", help="Where the discs go, as NODE.iso.", show_default=False)
+    ],
+) -> None:
+    """Write each node's seed as a disc labelled CIDATA. A disc holds the node's secret: it is made 0600."""
+    from generator.console import say
+    from generator.disk import describe, replace_file
+    from generator.iso import seed_iso
+    from generator.output import opened
+    from generator.workspace import read_seed, seed_names
+
+    with opened(out):
+        for name in seed_names(out, nodes or ()):
+            disc = seed_iso(read_seed(out, name))
+            with describe(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                replace_file(folder / f"{name}.iso", disc)
+            say(str(folder / f"{name}.iso"))
+
+
+def hash_password() -> None:
+    """Hash a password for the spec's `passwordHash`. It is asked for, or read from standard input."""
+    from generator.console import say
+    from generator.password import ask_password, hash_password
+
+    say(hash_password(ask_password()))
+
+
+def register(app: typer.Typer) -> None:
+    """Mounts the commands on the program."""
+    app.command()(iso)
+    app.command()(hash_password)

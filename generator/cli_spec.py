@@ -1,0 +1,90 @@
+"""Knows the commands about a spec: start one, check it, look things up."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="The cluster spec, a YAML file.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")]
+
+
+def new(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Where to write it. Default: standard output.")
+    ] = None,
+    *,
+    example: Annotated[str, typer.Option(metavar="NAME", help="What to start from: minimal or ha.")] = "minimal",
+) -> None:
+    """Start a cluster spec from an example."""
+    from generator.console import say
+    from generator.disk import create_file
+    from generator.example import load_example
+
+    text = load_example(example)
+    if file is None:
+        say(text.rstrip("\n"))
+        return
+    create_file(file, text.encode())
+    say(f"wrote {file}; edit it, then: kubeseed validate {file}")
+
+
+def validate(spec: SpecFile, *, strict: Strict = False, as_json: AsJson = False) -> None:
+    """Check a spec; all problems are told at once."""
+    from generator.console import say, show_json, show_problems
+    from generator.errors import ExitCode, SpecError
+    from generator.parse import load_cluster
+
+    try:
+        _, problems = load_cluster(spec, strict=strict)
+        good = True
+    except SpecError as error:
+        problems, good = error.problems, False
+    if as_json:
+        show_json({"good": good, "problems": [asdict(problem) for problem in problems]})
+    else:
+        show_problems(problems)
+        if good:
+            say(f"{spec} is good" + (f", {len(problems)} to look at" if problems else ""))
+    raise typer.Exit(ExitCode.GOOD if good else ExitCode.SPEC)
+
+
+def schema() -> None:
+    """Print the spec's JSON schema, for editors."""
+    from generator.console import say
+    from generator.schema import schema_text
+
+    say(schema_text().rstrip("\n"))
+
+
+def explain(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A key of the spec, like network.podSubnet.")] = "",
+    *,
+    recursive: Annotated[bool, typer.Option("--recursive", help="All keys below it, too.")] = False,
+) -> None:
+    """Say what a key of the spec means, its default and what it allows."""
+    from generator.console import say
+    from generator.explain import explain as words
+
+    say(words(key, recursive=recursive).rstrip("\n"))
+
+
+def profiles(*, as_json: AsJson = False) -> None:
+    """List the operating systems that a node may run."""
+    from generator.console import show_json, show_table
+    from generator.profile import load_profiles
+
+    found = load_profiles().values()
+    if as_json:
+        show_json([profile.model_dump(mode="json", by_alias=True) for profile in found])
+        return
+    rows = ((p.id, p.name, " ".join(p.arches), p.installer.value, p.cloud_init) for p in found)
+    show_table(("os", "name", "architectures", "installer", "cloud-init"), rows)
+
+
+def register(app: typer.Typer) -> None:
+    """Mounts the commands on the program."""
+    for command in (new, validate, schema, explain, profiles):
+        app.command()(command)

@@ -1,0 +1,87 @@
+"""Knows how people see results: problems, tables and progress, with colour where the terminal has it."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from generator.errors import Problem, Severity
+
+_COLOURS: Mapping[Severity, str] = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
+_DIFF_COLOURS: Mapping[str, str] = {"-": "red", "+": "green", "@": "cyan"}
+# Below this many nodes a bar would be gone before it is seen.
+_WORTH_A_BAR = 50
+
+
+class Advance(Protocol):
+    """Told that one more node is done."""
+
+    def __call__(self, node: str) -> None: ...
+
+
+def show_problems(problems: Iterable[Problem]) -> None:
+    """Every problem on standard error: where, what, the lines around it, what to do."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for problem in problems:
+        place, severity, rest = problem.headline.partition(problem.severity.value)
+        head = Text.assemble(place, (severity, _COLOURS[problem.severity]), rest)
+        console.print(Text("\n").join((head, *map(Text, problem.excerpt), *_hint(problem))))
+
+
+def _hint(problem: Problem) -> Iterator[Text]:
+    if problem.hint:
+        yield Text.assemble(("hint", "bold"), f": {problem.hint}")
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], styles: Mapping[str, str] | None = None) -> None:
+    """A table on standard output; `styles` colours cells by their text. Text is shown as it is, never as markup."""
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def show_json(data: object) -> None:
+    """Data for machines on standard output."""
+    sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+
+
+def show_diff(lines: Iterable[str]) -> bool:
+    """A diff on standard output, coloured as git does; whether there was anything to show."""
+    console = Console(highlight=False, soft_wrap=True)
+    shown = False
+    for line in lines:
+        console.print(Text(line, style=_DIFF_COLOURS.get(line[:1], "")))
+        shown = True
+    return shown
+
+
+def say(text: str) -> None:
+    """One or more lines on standard output, as they are."""
+    sys.stdout.write(f"{text}\n")
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Advance]:
+    """A bar on standard error, only on a terminal and only when there is something to wait for."""
+    console = Console(stderr=True)
+    if total < _WORTH_A_BAR or not console.is_terminal:
+        yield _ignore
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+
+        def advance(node: str) -> None:
+            bar.advance(task)
+
+        yield advance
+
+
+def _ignore(node: str) -> None:
+    """Nobody watches."""
