@@ -16,7 +16,7 @@ from generator.render.dump import Data, dump_json
 from generator.render.filesets import Subject, render_fileset
 from generator.render.meta_data import render_meta_data
 from generator.render.network_config import render_network_config
-from generator.scripts import Script
+from generator.scripts import Script, Scripts
 from generator.spec.cluster import Cluster
 from generator.spec.node import Node
 from generator.verify import verify, verify_user_data
@@ -31,7 +31,7 @@ class Inputs:
     profiles: Mapping[str, Profile]
     mirrors: Mapping[str, Mirror]
     bundle: Bundle
-    scripts: tuple[Script, ...]
+    scripts: Scripts
     audit_policy: str | None = None
 
 
@@ -53,12 +53,12 @@ def render_files(inputs: Inputs, *, done: Callable[[str], None] = _unwatched) ->
 
 def _node(inputs: Inputs, node: Node, coordinator: "_Coordinator") -> Iterator[Artefact]:
     profile = inputs.profiles[node.os]
-    seed = plan_seed(inputs.cluster, node, profile, inputs.bundle)
-    yield from _seed(f"nodes/{node.name}", seed, inputs.scripts)
-    yield from (file for file in _seed(f"pxe/seed/{node.name}", seed.public, inputs.scripts) if _served(file))
+    seed = plan_seed(inputs.cluster, node, profile, inputs.bundle, inputs.scripts.digest)
+    yield from _seed(f"nodes/{node.name}", seed, inputs.scripts.seed)
+    yield from (file for file in _seed(f"pxe/seed/{node.name}", seed.public, inputs.scripts.seed) if _served(file))
     mirror = inputs.mirrors[inputs.cluster.packages.preset]
     password = inputs.cluster.load_balancer.keepalived.password or inputs.bundle.keepalived_password
-    subject = Subject(inputs.cluster, node, profile, mirror, password, inputs.audit_policy)
+    subject = Subject(inputs.cluster, node, profile, mirror, password, inputs.scripts.programs, inputs.audit_policy)
     yield from coordinator.take(subject, inputs.bundle)
 
 

@@ -1,7 +1,11 @@
-"""Knows the scripts that every seed brings: templates/node, without the comments that only their authors need."""
+"""Knows the scripts of a node: those that every seed brings, and the programs that follow, pinned by digest."""
 
+import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 from generator.errors import LocalError
@@ -10,6 +14,9 @@ from generator.resource import data_root
 LIBRARY = "/usr/local/lib/kubeseed"
 UNITS = "/etc/systemd/system"
 UNIT = "kubeseed-firstboot.service"
+
+# What a node needs until it has fetched its files; everything else travels in the archive of programs.
+SEED = frozenset({UNIT, "lib.sh", "run", "stage/clock", "stage/enrol", "stage/files", "stage/preflight"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +28,59 @@ class Script:
     text: str
 
 
-def load_scripts(folder: Path | None = None) -> tuple[Script, ...]:
-    """All of templates/node, in the order of their paths; LocalError when the unit is not among them."""
-    root = folder or data_root() / "templates" / "node"
-    scripts = tuple(_script(path, path.relative_to(root)) for path in sorted(root.rglob("*")) if path.is_file())
-    if not any(script.path == f"{UNITS}/{UNIT}" for script in scripts):
-        raise LocalError.because("the node's scripts are missing; the installation is incomplete", file=str(root))
-    return scripts
+@dataclass(frozen=True)
+class Scripts:
+    """`seed` lands with the seed; `programs` is a tar (POSIX ustar) that is unpacked in LIBRARY."""
+
+    seed: tuple[Script, ...]
+    programs: bytes
+
+    @cached_property
+    def digest(self) -> str:
+        """What a seed says of its programs: nothing else is ever run on its node."""
+        return sha256(self.programs).hexdigest()
 
 
-def _script(path: Path, name: Path) -> Script:
+def load_scripts(folder: Path | None = None) -> Scripts:
+    """All of templates/node and templates/backup, in the order of their paths; LocalError when they are not there."""
+    root = folder or data_root() / "templates"
+    files = dict(sorted((*_files(root / "node", ""), *_files(root / "backup", "backup/"))))
+    if missing := SEED - files.keys():
+        raise LocalError.because(f"{min(missing)} is missing; the installation is incomplete", file=str(root / "node"))
+    seed = tuple(_script(name, path) for name, path in files.items() if name in SEED)
+    return Scripts(seed, _archive((name, path) for name, path in files.items() if name not in SEED))
+
+
+def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield prefix + path.relative_to(folder).as_posix(), path
+
+
+def _script(name: str, path: Path) -> Script:
     text = "\n".join(without_comments(path.read_text().splitlines())) + "\n"
-    if path.suffix in (".service", ".timer"):
-        return Script(f"{UNITS}/{name.name}", 0o644, text)
-    return Script(f"{LIBRARY}/{name.as_posix()}", 0o644 if path.suffix == ".sh" else 0o755, text)
+    folder = UNITS if _is_unit(name) else LIBRARY
+    return Script(f"{folder}/{name}", _mode(name), text)
+
+
+def _archive(files: Iterable[tuple[str, Path]]) -> bytes:
+    """The same files give the same bytes, whoever owns them and whenever they were written."""
+    archive = BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, path in files:
+            member = tarfile.TarInfo(f"units/{name.rpartition('/')[2]}" if _is_unit(name) else name)
+            data = path.read_bytes()
+            member.size, member.mode = len(data), _mode(name)
+            tar.addfile(member, BytesIO(data))
+    return archive.getvalue()
+
+
+def _is_unit(name: str) -> bool:
+    return name.endswith((".service", ".timer"))
+
+
+def _mode(name: str) -> int:
+    return 0o644 if _is_unit(name) or name.endswith((".sh", ".cron")) else 0o755
 
 
 def without_comments(lines: Iterable[str]) -> Iterator[str]:

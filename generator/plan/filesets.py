@@ -13,6 +13,7 @@ from generator.spec.node import Node, Role
 class Scope(StrEnum):
     """What the nodes that share a fileset have in common."""
 
+    PROGRAMS = "programs"
     RELEASE = "release"
     SETTINGS = "settings"
     KUBERNETES = "kubernetes"
@@ -36,6 +37,7 @@ def plan_filesets(cluster: Cluster, node: Node) -> tuple[Fileset, ...]:
 
 
 def _filesets(cluster: Cluster, node: Node) -> Iterator[Fileset]:
+    yield Fileset("programs", Scope.PROGRAMS)
     yield Fileset(f"release-{node.os}", Scope.RELEASE)
     yield Fileset(f"settings-{_settings_digest(node)}", Scope.SETTINGS)
     if {Role.MASTER, Role.WORKER} & set(node.roles):

@@ -53,15 +53,15 @@ class Seed:
         return replace(self, proof=None, logins=tuple(replace(login, password_hash=None) for login in self.logins))
 
 
-def plan_seed(cluster: Cluster, node: Node, profile: Profile, bundle: Bundle) -> Seed:
-    """The sealed seed of a node."""
+def plan_seed(cluster: Cluster, node: Node, profile: Profile, bundle: Bundle, programs: str) -> Seed:
+    """The sealed seed of a node; `programs` is the digest of the programs that it may run."""
     enrolment = bundle.enrolments[node.name]
     return Seed(
         instance_id=f"{cluster.metadata.name}-{node.name}-{enrolment.generation}",
         hostname=node.name,
         logins=tuple(_login(user, profile) for user in node.users),
         network=plan_network(node),
-        conf={**host_facts(cluster, node, profile, enrolment), **kubernetes_facts(cluster, node)},
+        conf={**host_facts(cluster, node, profile, enrolment), **kubernetes_facts(cluster, node), "PROGRAMS": programs},
         root=bundle.root.certificate,
         proof=_proof(enrolment),
     )

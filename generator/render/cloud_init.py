@@ -4,7 +4,7 @@ Facts come first and the files that all nodes share come last, so that people se
 written, checked and compressed once.
 """
 
-import zlib
+import gzip
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,9 +15,6 @@ from generator.render.landing import ENABLE, Landed, land_facts, land_scripts
 from generator.scripts import UNIT, Script
 
 HEADER = "#cloud-config\n"
-_LEVEL = 9
-# RFC 1952: gzip, deflate, no flags, time 0, best compression, made on Unix.
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03"
 
 # NoCloud alone: another datasource of the network could otherwise hand root commands to the node at a later boot.
 _DATASOURCE = Landed(
@@ -38,12 +35,8 @@ class UserData:
 
     @property
     def gzipped(self) -> bytes:
-        """The same as one gzip member. The two parts are compressed apart, so that the shared one is done once."""
-        data = self.data
-        own = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-        facts = own.compress(self.facts.encode()) + own.flush(zlib.Z_FULL_FLUSH)
-        trailer = zlib.crc32(data).to_bytes(4, "little") + len(data).to_bytes(4, "little")
-        return _GZIP_HEADER + facts + _deflated(self.shared) + trailer
+        """The same as two gzip members (RFC 1952, section 2.2), so that the shared part is compressed once."""
+        return gzip.compress(self.facts.encode(), mtime=0) + _compressed(self.shared)
 
 
 def render_user_data(seed: Seed, scripts: Iterable[Script]) -> UserData:
@@ -88,6 +81,5 @@ def _shared(root: str, scripts: tuple[Script, ...]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _deflated(text: str) -> bytes:
-    shared = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return shared.compress(text.encode()) + shared.flush()
+def _compressed(text: str) -> bytes:
+    return gzip.compress(text.encode(), mtime=0)

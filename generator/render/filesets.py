@@ -37,12 +37,17 @@ class Subject:
     profile: Profile
     mirror: Mirror
     keepalived_password: Secret[str]
+    programs: bytes
     audit_policy: str | None = None
 
 
 def render_fileset(fileset: Fileset, subject: Subject) -> tuple[Artefact, ...]:
     """The files of a fileset, their paths below the fileset's folder, in the order of their paths."""
     return tuple(sorted(_RENDERERS[fileset.scope](subject), key=lambda artefact: artefact.path))
+
+
+def _programs(subject: Subject) -> Iterator[Artefact]:
+    yield Artefact("programs.tar", subject.programs)
 
 
 def _release(subject: Subject) -> Iterator[Artefact]:
@@ -91,6 +96,7 @@ def _node(subject: Subject) -> Iterator[Artefact]:
 
 
 _RENDERERS: Mapping[Scope, Callable[[Subject], Iterator[Artefact]]] = {
+    Scope.PROGRAMS: _programs,
     Scope.RELEASE: _release,
     Scope.SETTINGS: _settings,
     Scope.KUBERNETES: _kubernetes,
