@@ -34,7 +34,10 @@ def generate(
     reinstall: Reinstall = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write everything that the cluster's machines need to OUT, and say what changed for each node."""
+    """Write what the machines need, and say what changed.
+
+    OUT holds the cluster's secrets: keep it where only you can read it, and keep a backup of OUT/secrets.
+    """
     from generator import workspace
     from generator.console import progress, show_json, show_problems
     from generator.files import render_files

@@ -19,7 +19,10 @@ def iso(
         Path, typer.Option("-o", "--out", metavar="DIR", help="Where the discs go, as NODE.iso.", show_default=False)
     ],
 ) -> None:
-    """Write each node's seed as a disc labelled CIDATA. A disc holds the node's secret: it is made 0600."""
+    """Write seeds as discs that cloud-init finds.
+
+    A disc is labelled CIDATA. It holds the node's enrolment secret, so only you may read it.
+    """
     from generator.console import say
     from generator.disk import describe, replace_file
     from generator.iso import seed_iso
@@ -36,7 +39,10 @@ def iso(
 
 
 def hash_password() -> None:
-    """Hash a password for the spec's `passwordHash`. It is asked for, or read from standard input."""
+    """Hash a password for the spec's passwordHash.
+
+    The password is asked for, or read from standard input; it is never an argument.
+    """
     from generator.console import say
     from generator.password import ask_password, hash_password
 

@@ -64,7 +64,7 @@ def explain(
     *,
     recursive: Annotated[bool, typer.Option("--recursive", help="All keys below it, too.")] = False,
 ) -> None:
-    """Say what a key of the spec means, its default and what it allows."""
+    """Say what a key of the spec means, and its default."""
     from generator.console import say
     from generator.explain import explain as words
 
