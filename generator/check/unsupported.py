@@ -13,8 +13,9 @@ Uses = Callable[[Cluster], Iterable[SpecPath]]
 
 
 class Unsupported(NamedTuple):
-    """The places where a spec uses the feature, and what to do instead."""
+    """What people know the feature by, the places where a spec uses it, and what to do instead."""
 
+    name: str
     uses: Uses
     instead: str
 
@@ -37,27 +38,44 @@ _NOT_MATCHED = "leave it out: a machine is known by its seed alone"
 
 UNSUPPORTED: tuple[Unsupported, ...] = (
     Unsupported(
+        "network.plugin: calico",
         _when(("network", "plugin"), lambda cluster: cluster.network.plugin is Plugin.CALICO),
         "use flannel, or none and install calico yourself",
     ),
-    Unsupported(_when(("addons", "ingress", "enabled"), lambda cluster: cluster.addons.ingress.enabled), _LATER),
     Unsupported(
-        _when(("addons", "metricsServer", "enabled"), lambda cluster: cluster.addons.metrics_server.enabled), _LATER
-    ),
-    Unsupported(_when(("addons", "dashboard", "enabled"), lambda cluster: cluster.addons.dashboard.enabled), _LATER),
-    Unsupported(
-        _when(("addons", "certManager", "enabled"), lambda cluster: cluster.addons.cert_manager.enabled), _LATER
+        "addons.ingress",
+        _when(("addons", "ingress", "enabled"), lambda cluster: cluster.addons.ingress.enabled),
+        _LATER,
     ),
     Unsupported(
+        "addons.metricsServer",
+        _when(("addons", "metricsServer", "enabled"), lambda cluster: cluster.addons.metrics_server.enabled),
+        _LATER,
+    ),
+    Unsupported(
+        "addons.dashboard",
+        _when(("addons", "dashboard", "enabled"), lambda cluster: cluster.addons.dashboard.enabled),
+        _LATER,
+    ),
+    Unsupported(
+        "addons.certManager",
+        _when(("addons", "certManager", "enabled"), lambda cluster: cluster.addons.cert_manager.enabled),
+        _LATER,
+    ),
+    Unsupported(
+        "pxe",
         _when(("pxe",), lambda cluster: cluster.pxe is not None),
         "leave the section out and boot the nodes from their seeds",
     ),
     Unsupported(
+        "upgradeKernel",
         _upgraded_kernels,
         "leave it false and upgrade the kernel in the image",
     ),
-    Unsupported(_on_nodes("productUuid", lambda node: node.product_uuid is not None), _NOT_MATCHED),
-    Unsupported(_on_nodes("serial", lambda node: node.serial is not None), _NOT_MATCHED),
+    Unsupported(
+        "nodes.productUuid", _on_nodes("productUuid", lambda node: node.product_uuid is not None), _NOT_MATCHED
+    ),
+    Unsupported("nodes.serial", _on_nodes("serial", lambda node: node.serial is not None), _NOT_MATCHED),
 )
 
 

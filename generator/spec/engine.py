@@ -40,7 +40,7 @@ def _parse_toml(text: str) -> str:
     return text
 
 
-Toml = Annotated[str, Parsed(_parse_toml)]
+Toml = Annotated[str, Parsed(_parse_toml, what="TOML")]
 
 
 Registry = Annotated[str, matching(r"_default|[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?", "a registry", "docker.io")]

@@ -19,7 +19,9 @@ def _parse_certificate(text: str) -> str:
     return text.strip() + "\n"
 
 
-Certificate = Annotated[str, Parsed(_parse_certificate, pattern="^\\s*-----BEGIN CERTIFICATE-----")]
+Certificate = Annotated[
+    str, Parsed(_parse_certificate, pattern="^\\s*-----BEGIN CERTIFICATE-----", what="PEM certificate")
+]
 
 
 class EtcdTopology(StrEnum):

@@ -44,10 +44,11 @@ class Section(BaseModel):
 
 @dataclass(frozen=True)
 class Parsed:
-    """Marks a field whose YAML is a string that `parse` turns into its value."""
+    """Marks a field whose YAML is a string that `parse` turns into its value; `what` names it to people."""
 
     parse: Callable[[str], Any]
     pattern: str = ""
+    what: str = "text"
     format: str = ""
     secret: bool = False
 
@@ -75,7 +76,7 @@ def matching(pattern: str, what: str, example: str) -> Parsed:
             raise value.InvalidValueError(f"{value.quoted(text)} is not {what}", f"write it like {example}")
         return text
 
-    return Parsed(parse, pattern=f"^{pattern}$")
+    return Parsed(parse, pattern=f"^(?:{pattern})$", what=what.partition(" ")[2])
 
 
 def _secret(parse: Callable[[str], str]) -> Callable[[str], Secret[str]]:
@@ -92,33 +93,40 @@ def _boolean_as_word(given: object) -> object:
     return str(given).lower() if isinstance(given, bool) else given
 
 
-NodeName = Annotated[value.NodeName, Parsed(value.NodeName.parse, format="hostname")]
-MacAddress = Annotated[value.MacAddress, Parsed(value.MacAddress.parse)]
-KubeVersion = Annotated[value.KubeVersion, Parsed(value.KubeVersion.parse, pattern=r"^v?[0-9]+\.[0-9]+\.[0-9]+$")]
-Duration = Annotated[value.Duration, Parsed(value.Duration.parse, pattern=r"^([0-9]+(ms|s|m|h|d))+$")]
-Quantity = Annotated[value.Quantity, Parsed(value.Quantity.parse, pattern=r"^[0-9.]+(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
-PortRange = Annotated[value.PortRange, Parsed(value.PortRange.parse, pattern=r"^[0-9]+-[0-9]+$")]
-Taint = Annotated[
-    value.Taint, Parsed(value.Taint.parse, pattern=r"^[^=:]+(=[^=:]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$")
+NodeName = Annotated[value.NodeName, Parsed(value.NodeName.parse, format="hostname", what="name")]
+MacAddress = Annotated[value.MacAddress, Parsed(value.MacAddress.parse, what="MAC address")]
+KubeVersion = Annotated[
+    value.KubeVersion, Parsed(value.KubeVersion.parse, pattern=r"^v?[0-9]+\.[0-9]+\.[0-9]+$", what="version")
 ]
-Address = Annotated[value.Address, Parsed(value.parse_address)]
-AddressText = Annotated[str, Parsed(lambda text: str(value.parse_address(text)))]
-Network = Annotated[value.Network, Parsed(value.parse_network)]
-Interface = Annotated[str, Parsed(lambda text: str(value.parse_interface(text)))]
-DnsName = Annotated[str, Parsed(value.parse_dns_name, format="hostname")]
-Host = Annotated[str, Parsed(value.parse_host)]
-Url = Annotated[str, Parsed(value.parse_url, format="uri")]
-HttpUrl = Annotated[str, Parsed(value.parse_http_url, format="uri", pattern="^http://")]
-HttpsUrl = Annotated[str, Parsed(value.parse_https_url, format="uri", pattern="^https://")]
-AbsolutePath = Annotated[str, Parsed(value.parse_absolute_path, pattern="^/")]
+Duration = Annotated[value.Duration, Parsed(value.Duration.parse, pattern=r"^([0-9]+(ms|s|m|h|d))+$", what="duration")]
+Quantity = Annotated[
+    value.Quantity, Parsed(value.Quantity.parse, pattern=r"^[0-9.]+(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", what="quantity")
+]
+PortRange = Annotated[value.PortRange, Parsed(value.PortRange.parse, pattern=r"^[0-9]+-[0-9]+$", what="range of ports")]
+Taint = Annotated[
+    value.Taint,
+    Parsed(value.Taint.parse, pattern=r"^[^=:]+(=[^=:]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$", what="taint"),
+]
+Address = Annotated[value.Address, Parsed(value.parse_address, what="address")]
+AddressText = Annotated[str, Parsed(lambda text: str(value.parse_address(text)), what="address")]
+Network = Annotated[value.Network, Parsed(value.parse_network, what="network")]
+Interface = Annotated[str, Parsed(lambda text: str(value.parse_interface(text)), what="address with prefix")]
+DnsName = Annotated[str, Parsed(value.parse_dns_name, format="hostname", what="DNS name")]
+Host = Annotated[str, Parsed(value.parse_host, what="address or DNS name")]
+Url = Annotated[str, Parsed(value.parse_url, format="uri", what="URL")]
+HttpUrl = Annotated[str, Parsed(value.parse_http_url, format="uri", pattern="^http://", what="http URL")]
+HttpsUrl = Annotated[str, Parsed(value.parse_https_url, format="uri", pattern="^https://", what="https URL")]
+AbsolutePath = Annotated[str, Parsed(value.parse_absolute_path, pattern="^/", what="absolute path")]
 Line = Annotated[str, Parsed(_nonempty_line)]
-LabelName = Annotated[str, Parsed(value.parse_label)]
+LabelName = Annotated[str, Parsed(value.parse_label, what="name")]
 ImageName = Annotated[
     str, matching(r"[a-z0-9][A-Za-z0-9._:/@-]{0,254}", "the name of an image", "registry.k8s.io/pause:3.9")
 ]
 ImageTag = Annotated[str, matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "the tag of an image", "3.9")]
 SecretLine = Annotated[Secret[str], Parsed(_secret(_nonempty_line), secret=True)]
-PasswordHash = Annotated[Secret[str], Parsed(_secret(value.parse_password_hash), secret=True, pattern=r"^\$")]
+PasswordHash = Annotated[
+    Secret[str], Parsed(_secret(value.parse_password_hash), secret=True, pattern=r"^\$", what="password hash")
+]
 
 Flag = StrictBool
 Count = Annotated[int, Strict(), Field(ge=0)]
@@ -127,5 +135,5 @@ Integer = Annotated[int, Strict()]
 
 MapOf = Annotated[Mapping[K, V], AfterValidator(FrozenMap), PlainSerializer(dict)]
 FlagName = Annotated[str, matching(r"[a-z][a-z0-9-]*", "a flag without its dashes", "max-requests-inflight")]
-Arguments = MapOf[FlagName, Annotated[str, BeforeValidator(_boolean_as_word)]]
+Arguments = MapOf[FlagName, Annotated[str, BeforeValidator(_boolean_as_word, json_schema_input_type=str | bool | int)]]
 EMPTY: Mapping[Any, Any] = FrozenMap()

@@ -37,7 +37,7 @@ def _parse_ssh_key(text: str) -> str:
     return text.strip()
 
 
-SshKey = Annotated[str, Parsed(_parse_ssh_key, pattern="^(ssh|ecdsa|sk)-")]
+SshKey = Annotated[str, Parsed(_parse_ssh_key, pattern="^(ssh|ecdsa|sk)-", what="SSH public key")]
 
 
 class User(Section):

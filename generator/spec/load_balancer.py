@@ -20,7 +20,7 @@ def _parse_password(text: str) -> Secret[str]:
     return Secret(text)
 
 
-VrrpPassword = Annotated[Secret[str], Parsed(_parse_password, secret=True)]
+VrrpPassword = Annotated[Secret[str], Parsed(_parse_password, secret=True, what="password")]
 
 
 class LoadBalancerMode(StrEnum):

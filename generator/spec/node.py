@@ -11,7 +11,7 @@ from generator.spec.field import EMPTY, Address, Line, MacAddress, MapOf, NodeNa
 from generator.spec.host import HostSettings
 from generator.value import Arch
 
-ProductUuid = Annotated[str, Parsed(value.parse_uuid, format="uuid")]
+ProductUuid = Annotated[str, Parsed(value.parse_uuid, format="uuid", what="UUID")]
 
 
 class Role(StrEnum):

@@ -33,7 +33,7 @@ def _parse_key(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-PublicKey = Annotated[str, Parsed(_parse_key, pattern=f"^\\s*{_BEGIN_KEY}")]
+PublicKey = Annotated[str, Parsed(_parse_key, pattern=f"^\\s*{_BEGIN_KEY}", what="OpenPGP key")]
 
 
 class PackageSource(Section):
