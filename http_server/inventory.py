@@ -55,7 +55,9 @@ Word = Annotated[str, _matching(r"[a-z0-9][a-z0-9._-]{0,252}", "a short name")]
 Mac = Annotated[str, _matching(r"[0-9a-f]{2}(:[0-9a-f]{2}){5,19}", "a MAC address in lower case with colons")]
 Mode = Annotated[str, _matching(r"0[0-7]{3}", "a file mode like 0644")]
 HostPort = Annotated[str, _matching(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}", "host:port")]
-Subject = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,252}", "a plain subject name")]
+Subject = Annotated[
+    str, _matching(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,63}", "a subject of 64 characters (RFC 5280, ub-common-name)")
+]
 Address = Annotated[str, AfterValidator(lambda text: str(ip_address(text)))]
 RelativePath = Annotated[str, AfterValidator(_check_path)]
 AlternativeName = Annotated[str, AfterValidator(_check_name)]
@@ -68,6 +70,7 @@ class Role(StrEnum):
     MASTER = "master"
     WORKER = "worker"
     ETCD = "etcd"
+    LB = "lb"
 
 
 class AuthorityName(StrEnum):

@@ -45,15 +45,14 @@ def complete(context: Context, call: Call) -> Answer:
     def decide(transaction: Transaction) -> str | ApiError:
         require_live(context, transaction, call)
         current = current_claim(transaction)
-        wanted = replace(current, state=InitState.COMPLETE, ca_digest=digest, etcd_cluster=etcd_cluster)
-        if current == wanted and epoch == current.epoch:
+        if _same(current, call.caller.node, epoch, digest, etcd_cluster):
             return "complete"
         refusal = _refusal(context, transaction, call, current, epoch, digest)
         if refusal:
-            context.alarm(
-                transaction, event(call, "init-refused", outcome="alarm", reason=refusal.code, epoch=str(epoch))
-            )
+            alarm = event(call, "init-refused", outcome="alarm", reason=refusal.code, epoch=str(epoch))
+            context.alarm(transaction, alarm)
             return refusal
+        wanted = replace(current, state=InitState.COMPLETE, ca_digest=digest, etcd_cluster=etcd_cluster)
         transaction.put_claim(wanted)
         transaction.record(event(call, "init-complete", epoch=str(epoch), ca=digest, etcd_cluster=etcd_cluster))
         return "complete"
@@ -61,6 +60,13 @@ def complete(context: Context, call: Call) -> Answer:
     answer = say(context.decide(decide))
     context.bell.ring()
     return answer
+
+
+def _same(current: Claim, node: str, epoch: int, digest: str, etcd_cluster: str) -> bool:
+    """A repeat: same node, epoch and CA, and no other etcd (a node that cannot ask its etcd just now sends nothing)."""
+    told = (current.node, current.epoch, current.ca_digest) == (node, epoch, digest)
+    etcd = {current.etcd_cluster, etcd_cluster} - {""}
+    return current.state is InitState.COMPLETE and told and len(etcd) <= 1
 
 
 def _refusal(

@@ -5,10 +5,14 @@ import json
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from http_server.pki import certificate_pem, key_pem, make_authority
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 STAGES = ["preflight", "clock", "enrol", "files", "base", "pki", "init", "join", "verify", "scrub"]
 FIRST, MASTERS, WORKERS = "m1", ("m1", "m2", "m3"), ("w1", "w2")
@@ -95,13 +99,28 @@ def write_files(out: OutFolder) -> None:
 
 
 def write_secrets(out: OutFolder) -> None:
-    root = make_authority("kubeseed root of prod", 3650, 1_700_000_000.0)
+    """A root like the generator's: EC P-256, ten years."""
+    certificate, key = make_root("kubeseed root of prod")
     folder = out.root / "secrets"
     folder.mkdir(mode=0o700)
-    (folder / "root.crt").write_bytes(certificate_pem(root.certificate))
-    key = folder / "root.key"
-    key.touch(mode=0o600)
-    key.write_bytes(key_pem(root.key).reveal())
+    (folder / "root.crt").write_bytes(certificate)
+    path = folder / "root.key"
+    path.touch(mode=0o600)
+    path.write_bytes(key)
+
+
+def make_root(name: str) -> tuple[bytes, bytes]:
+    """A certificate authority's certificate and key, both PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(3650))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    certificate = builder.sign(key, hashes.SHA256()).public_bytes(pem)
+    return certificate, key.private_bytes(pem, pkcs8, serialization.NoEncryption())
 
 
 def write_seeds(out: OutFolder) -> None:

@@ -1,27 +1,41 @@
 """The real coordinator as a process on loopback, and clients that speak to it as nodes and operators do."""
 
+import atexit
 import contextlib
+import copy
+import functools
 import hashlib
+import io
+import multiprocessing
 import os
 import secrets
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from http_server.coordinator import assemble, serve
+from http_server.request_log import start_logging
+from http_server.settings import Listen, Out, Settings
 from tests.http.outfolder import OutFolder, make_out
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = "import typer; from http_server.cli import register; app = typer.Typer(); register(app); app()"
 START_SECONDS = 30.0
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.http.process"])
 
 
 def free_port() -> int:
@@ -48,16 +62,15 @@ class Coordinator:
     out: OutFolder
     port: int
     boot_port: int
-    process: subprocess.Popen[bytes] | None = None
+    process: BaseProcess | None = None
     logs: list[Path] = field(default_factory=list)
 
-    def start(self, failpoint: str = "", wait: bool = True) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "KUBESEED_FAILPOINT": failpoint}
-        listen = ("--listen", f"127.0.0.1:{self.port}", "--boot-listen", f"127.0.0.1:{self.boot_port}")
+    def start(self, failpoint: str = "", *, wait: bool = True) -> None:
+        """A process forked from one that has the modules loaded; it does what `kubeseed serve` does."""
         self.logs.append(self.out.root.parent / f"serve-{len(self.logs)}.log")
-        with self.logs[-1].open("wb") as log:
-            words = command("serve", str(self.out.root), *listen)
-            self.process = subprocess.Popen(words, stdout=log, stderr=log, env=environment)
+        listen = (Listen("127.0.0.1", self.port), Listen("127.0.0.1", self.boot_port))
+        self.process = FORKS.Process(target=_serve, args=(self.out.root, listen, self.logs[-1], failpoint))
+        self.process.start()
         if wait:
             self.wait_until_ready()
 
@@ -65,7 +78,7 @@ class Coordinator:
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
             assert self.process is not None
-            assert self.process.poll() is None, self.log
+            assert self.process.is_alive(), self.log
             with contextlib.suppress(httpx.TransportError), self.anybody() as client:
                 if client.get("/healthz").status_code == 200:
                     return
@@ -80,15 +93,18 @@ class Coordinator:
         self.signal(signal.SIGKILL)
 
     def signal(self, number: signal.Signals, seconds: float = 10) -> int:
-        """Sends the signal and waits for the end; returns the exit status."""
+        """Sends the signal and waits for the end; returns the exit status, negative for a signal."""
         assert self.process is not None
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        return self.process.wait(seconds)
+        assert self.process.pid is not None
+        if self.process.is_alive():
+            os.kill(self.process.pid, number)
+        return self.wait_for_death(seconds)
 
     def wait_for_death(self, seconds: float = 10) -> int:
         assert self.process is not None
-        return self.process.wait(seconds)
+        self.process.join(seconds)
+        assert self.process.exitcode is not None, "still running"
+        return self.process.exitcode
 
     @property
     def trust(self) -> ssl.SSLContext:
@@ -190,18 +206,45 @@ class Machine:
 
 def unpack(archive: bytes) -> dict[str, bytes]:
     """Paths and bytes of a tar."""
-    import io
-    import tarfile
-
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
         return {member.name: (opened.extractfile(member) or io.BytesIO()).read() for member in opened}
+
+
+def _serve(root: Path, listen: tuple[Listen, Listen], log: Path, failpoint: str) -> None:
+    """Runs in the forked process."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.environ["KUBESEED_FAILPOINT"] = failpoint
+    start_logging(as_json=False)
+    serve(Settings(Out(root), *listen))
+
+
+@functools.cache
+def template(join: str) -> OutFolder:
+    """One initialised OUT for all tests: making RSA keys takes long."""
+    out = make_out(Path(tempfile.mkdtemp(prefix="kubeseed-test-")) / "out", 8443, join)
+    atexit.register(shutil.rmtree, out.root.parent)
+    with assemble(Settings(Out(out.root))):
+        return out
+
+
+def fresh_out(folder: Path, port: int, join: str = "certificate", api_servers: Iterable[str] = ()) -> OutFolder:
+    """A copy of the template for one test."""
+    pattern = template(join)
+    shutil.copytree(pattern.root, folder / "out")
+    out = OutFolder(folder / "out", copy.deepcopy(pattern.inventory), dict(pattern.secrets))
+    out.inventory["urls"] = [f"https://127.0.0.1:{port}"]
+    out.inventory["apiServers"] = list(api_servers) or out.inventory["apiServers"]
+    out.write_inventory()
+    return out
 
 
 @contextlib.contextmanager
 def running(folder: Path, *, failpoint: str = "", **more: Any) -> Iterator[Coordinator]:
     """A coordinator of a fresh OUT below `folder`; always stopped by its own pid at the end."""
     port, boot_port = free_port(), free_port()
-    coordinator = Coordinator(make_out(folder / "out", port, **more), port, boot_port)
+    coordinator = Coordinator(fresh_out(folder, port, **more), port, boot_port)
     coordinator.start(failpoint)
     try:
         yield coordinator

@@ -158,10 +158,10 @@ def wait_for(condition: Callable[[], bool], seconds: float = 5) -> None:
         ("node", "../m1", 422),
     ],
 )
-def test_each_field_has_its_grammar(coordinator: Coordinator, field: str, value: Any, status: int) -> None:
-    machine = coordinator.machine("w1")
+def test_each_field_has_its_grammar(shared: Coordinator, field: str, value: Any, status: int) -> None:
+    machine = shared.machine("w1")
     assert machine.enrol(**{field: value}).status_code == status
-    assert coordinator.status()["nodes"]["w1"]["state"] == "issued"
+    assert shared.status()["nodes"]["w1"]["state"] == "issued"
 
 
 def test_text_from_a_machine_cannot_steer_a_terminal_or_a_log(coordinator: Coordinator) -> None:
