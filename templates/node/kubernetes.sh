@@ -19,7 +19,8 @@ api_healthy() { local_curl ca.crt "$1/healthz" -o /dev/null; }
 
 # etcd_ask HOST ROUTE [JSON]: etcd's v3 API as JSON (its gRPC gateway).
 etcd_ask() {
-  local_curl etcd-ca.crt "$(url "$1" 2379)$2" --cert "$PKI/etcd/healthcheck-client.crt" --key "$PKI/etcd/healthcheck-client.key" -d "${3:-{\}}"
+  client=$PKI/etcd/healthcheck-client
+  local_curl etcd-ca.crt "$(url "$1" 2379)$2" --cert "$client.crt" --key "$client.key" -d "${3:-{\}}"
 }
 
 etcd_healthy() { etcd_ask "$ADDRESS" /v3/maintenance/status >/dev/null; }
@@ -95,7 +96,8 @@ kubeconfig() {
   printf '{"apiVersion":"v1","kind":"Config","current-context":"%s@kubernetes",' "$user"
   printf '"contexts":[{"name":"%s@kubernetes","context":{"cluster":"kubernetes","user":"%s"}}],' "$user" "$user"
   printf '"clusters":[{"name":"kubernetes","cluster":{"server":"%s","certificate-authority-data":"%s"}}],' "$server" "$(base64_of "$CA")"
-  printf '"users":[{"name":"%s","user":{"client-certificate-data":"%s","client-key-data":"%s"}}]}\n' "$user" "$(base64_of "$PAIR.crt")" "$(base64_of "$PAIR.key")"
+  printf '"users":[{"name":"%s","user":{"client-certificate-data":"%s","client-key-data":"%s"}}]}\n' \
+    "$user" "$(base64_of "$PAIR.crt")" "$(base64_of "$PAIR.key")"
 }
 
 base64_of() { openssl base64 -A -in "$1"; }

@@ -149,25 +149,33 @@ told() {
   echo "$seconds"
 }
 
-# await ROUTE [CURL-OPTION...]: request until it is answered for good: 200 and 304 return, 202 asks again, the rest ends the attempt.
+# await ROUTE [CURL-OPTION...]: request until it is answered for good: 200 and 304 return, 202 asks again after a word by
+# `waiting`, the rest ends the attempt.
 await() {
   while :; do
     request "$@"
     case $STATUS in
     200 | 304) return 0 ;;
-    202) sleep "$(told)" ;;
+    202)
+      waiting
+      sleep "$(told)"
+      ;;
     *) refused ;;
     esac
   done
 }
 
+waiting() { :; }
+
 refused() {
   says="$STATUS $(sed -n 's/.*"message": *"\([^"]*\)".*/\1/p' "$BODY" | redact | cut -c1-300)"
   case $STATUS in
   401) stop "The coordinator does not accept this node at $route: $says" \
-    "The seed or the credential is unknown, expired, revoked or wrong. On the coordinator: kubeseed status OUT, then kubeseed node rearm OUT $NODE; then restart this machine." ;;
+    "The seed or the credential is unknown, expired, revoked or wrong." \
+    "On the coordinator: kubeseed status OUT, then kubeseed node rearm OUT $NODE. Then restart this machine." ;;
   409) stop "Conflict at $route: $says" \
-    "Another machine holds this node's name, or init belongs to another epoch. On the coordinator: kubeseed events OUT. Do not re-arm before you know which machine is the right one." ;;
+    "Another machine has this node's name, or init belongs to another epoch." \
+    "On the coordinator: kubeseed events OUT. Re-arm the node only when you know which machine is the right one." ;;
   400 | 403 | 413 | 415 | 422) stop "The coordinator refuses $route: $says" \
     "Seed and coordinator disagree about this node: run kubeseed generate and give it its new seed." ;;
   429 | 503) told >"$RUN/retry-after" ;;
@@ -187,11 +195,14 @@ proxied() {
 
 # package_sources: the spec's package sources and their keys.
 package_sources() {
-  case $PACKAGE_MANAGER in apt) keys=/etc/apt/keyrings list=/etc/apt/sources.list.d/kubeseed.list ;; *) keys=/etc/pki/rpm-gpg list=/etc/yum.repos.d/kubeseed.repo ;; esac
+  case $PACKAGE_MANAGER in
+  apt) keys=/etc/apt/keyrings list=/etc/apt/sources.list.d/kubeseed.list sources=packages.apt ;;
+  *) keys=/etc/pki/rpm-gpg list=/etc/yum.repos.d/kubeseed.repo sources=packages.rpm ;;
+  esac
   for key in "$FILES"/keys/*; do
     [ ! -f "$key" ] || place 0644 "$keys/kubeseed-${key##*/}" <"$key"
   done
-  case $PACKAGE_MANAGER in apt) install_file packages.apt "$list" ;; *) install_file packages.rpm "$list" ;; esac
+  install_file "$sources" "$list"
   [ -z "$CHANGED" ] || rm -f "$RUN/apt-updated"
   CHANGED=
 }
@@ -215,7 +226,8 @@ install_packages() {
     export DEBIAN_FRONTEND
     dpkg --configure -a
     [ -f "$RUN/apt-updated" ] || { proxied apt-get -q -o DPkg::Lock::Timeout=600 update && : >"$RUN/apt-updated"; }
-    proxied apt-get -q -y -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confold --no-install-recommends --allow-change-held-packages install "$@"
+    proxied apt-get -q -y -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confold \
+      --no-install-recommends --allow-change-held-packages install "$@"
     ;;
   *) proxied "$PACKAGE_MANAGER" -q -y install --disableexcludes=all "$@" ;;
   esac

@@ -1,4 +1,4 @@
-"""Knows the coordinator's side of docs/protocol.md well enough to play it for one node: a script of answers over real TLS."""
+"""Knows the coordinator's side of docs/protocol.md well enough to play it for one node, over real TLS."""
 
 import datetime
 import hashlib
@@ -101,6 +101,21 @@ def refusal(status: int, message: str, **headers: str) -> Answer:
 Handler = Callable[[Asked], Answer]
 
 
+def accept(_: Asked) -> Answer:
+    return Answer()
+
+
+def in_turn(*answers: Answer | Handler) -> Handler:
+    """One answer after the other; the last one for ever."""
+    left = list(answers)
+
+    def answer(asked: Asked) -> Answer:
+        following = left.pop(0) if len(left) > 1 else left[0]
+        return following if isinstance(following, Answer) else following(asked)
+
+    return answer
+
+
 class Coordinator:
     """Answers a node. `rules` maps a route to its handler; a test replaces those it is about."""
 
@@ -109,7 +124,7 @@ class Coordinator:
         self.asked: list[Asked] = []
         self.digests: list[str] = []
         self.files = archive(files or {"hosts": "192.0.2.9 peer\n"})
-        self.rules: dict[str, Handler] = {"/v1/enrol": self._enrol, "/v1/files": self._files, "/v1/reports": lambda _: Answer()}
+        self.rules: dict[str, Handler] = {"/v1/enrol": self._enrol, "/v1/files": self._files, "/v1/reports": accept}
         self._folder = folder
         self._servers: list[ThreadingHTTPServer] = []
 
@@ -178,8 +193,8 @@ class _Conversation(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         form = parse_qs(body.decode()) if b"=" in body and not body.startswith(b"-----") else {}
-        seen = Asked(self.command, self.path, self.headers.get("Authorization", ""), form, body, self.headers.get("If-None-Match", ""))
-        answer = self.server.answer(seen)
+        who, etag = self.headers.get("Authorization", ""), self.headers.get("If-None-Match", "")
+        answer = self.server.answer(Asked(self.command, self.path, who, form, body, etag))
         if not answer.status:
             self.close_connection = True
             return
@@ -189,7 +204,7 @@ class _Conversation(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.body)
 
-    do_GET = do_POST = _answer
+    do_GET = do_POST = _answer  # noqa: N815 - the standard library's names
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
         """The test keeps what was asked; nothing is printed."""

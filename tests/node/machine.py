@@ -1,5 +1,8 @@
-"""Knows how to run the node scripts for real, as root, on a machine of their own: a bubblewrap sandbox with its own disk,
-network, processes and host name, where programs that would change a system are stand-ins."""
+"""Knows how to run the node scripts for real, as root, on a machine of their own.
+
+The machine is a bubblewrap sandbox with its own disk, network, processes and host name, where programs that would
+change a system are stand-ins.
+"""
 
 import ctypes
 import os
@@ -16,9 +19,10 @@ from typing import Self
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "node"
 STAND_INS = Path(__file__).parent / "stand-in"
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID")
-STAGES = "preflight clock enrol files base engine packages load-balancer etcd pki init join verify addons backup scrub"
+FOLDERS = "etc/ssl/certs root tmp var/log var/stand-in usr/local/sbin usr/local/bin usr/local/lib proc dev sys run"
+TOOLS = ("bwrap", "unshare", "nsenter", "busybox", "curl", "openssl", "shellcheck")
 FACTS: Mapping[str, str] = {
-    "CLUSTER": "prod", "NODE": "m1", "GENERATION": "1", "ROLES": "etcd master", "FIRST_MASTER": "m1",
+    "CLUSTER": "prod", "PROGRAMS": "", "NODE": "m1", "GENERATION": "1", "ROLES": "etcd master", "FIRST_MASTER": "m1",
     "ADDRESS": "127.0.0.1", "MACS": "52:54:00:00:00:11", "COORDINATORS": "", "SEED_TIME": "1700000000",
     "STAGES": "preflight clock enrol files base scrub", "SKIP_STAGES": "", "OS_ID": "debian", "OS_VERSION": "12",
     "ARCH": "amd64 arm64", "PACKAGE_MANAGER": "apt", "MIN_CPUS": "1", "MIN_MEMORY_MIB": "64", "MIN_KERNEL": "3.10",
@@ -47,7 +51,9 @@ class Machine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.cut_power()
         self._network.kill()
         self._network.wait()
@@ -85,8 +91,7 @@ class Machine:
         library = self.path("usr/local/lib/kubeseed")
         shutil.copytree(TEMPLATES, library, dirs_exist_ok=True)
         for script in (path for path in library.rglob("*") if path.is_file()):
-            lines = script.read_text().splitlines(keepends=True)
-            script.write_text("".join(line for line in lines if not line.lstrip().startswith("#") or line.startswith("#!")))
+            script.write_text(without_comments(script.read_text()))
         self.write("etc/kubeseed/node.conf", "".join(f"{key}='{value}'\n" for key, value in self.facts.items()))
         self.write("etc/kubeseed/ca.crt", ca)
         if enrol:
@@ -95,15 +100,22 @@ class Machine:
     def start(self, *command: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Powers the machine on: runs the command, by default the runner, as its only service."""
         environment = {"PATH": "/usr/local/sbin:/usr/sbin:/usr/bin", **(environment or {})}
+        program = command or ("/usr/local/lib/kubeseed/run",)
         self._running = subprocess.Popen(
-            ["nsenter", f"--net=/proc/{self._network.pid}/ns/net", *self._bwrap(), *(command or ("/usr/local/lib/kubeseed/run",))],
+            ["nsenter", f"--net=/proc/{self._network.pid}/ns/net", *self._bwrap(), *program],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, env=environment,
         )  # fmt: skip
         return self._running
 
-    def boot(self, *command: str, seconds: float = 120, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    def boot(self, *command: str, seconds: float = 120) -> tuple[int, str]:
         """Power on, wait for the command's end: exit status and everything it printed."""
-        process = self.start(*command, environment=environment)
+        self.start(*command)
+        return self.finish(seconds)
+
+    def finish(self, seconds: float = 120) -> tuple[int, str]:
+        """Waits for the end of what was started."""
+        assert self._running
+        process = self._running
         try:
             output, _ = process.communicate(timeout=seconds)
         finally:
@@ -114,7 +126,9 @@ class Machine:
         """Every process of the machine dies at once; only its disk stays."""
         if self._running:
             self._running.send_signal(signal.SIGKILL)
-            self._running.communicate()
+            self._running.wait()
+            if self._running.stdout:
+                self._running.stdout.close()
             self._running = None
 
     def calls(self, program: str) -> list[str]:
@@ -124,7 +138,7 @@ class Machine:
         return [line.partition(" ")[2] for line in lines if line.partition(" ")[0] == program]
 
     def _install_system(self) -> None:
-        for folder in ("etc/ssl", "root", "tmp", "var/log", "var/stand-in", "usr/local/sbin", "usr/local/bin", "usr/local/lib", "proc", "dev", "sys", "run"):
+        for folder in FOLDERS.split():
             self.path(folder).mkdir(parents=True, exist_ok=True)
         for name in ("passwd", "group", "ld.so.cache", "ssl/openssl.cnf"):
             shutil.copy(f"/etc/{name}", self.path(f"etc/{name}"))
@@ -139,18 +153,22 @@ class Machine:
             shutil.copy(program, self.path(f"usr/local/sbin/{program.name}"))
 
     def _bwrap(self) -> list[str]:
-        options = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", self.facts["NODE"]]
-        options += ["--bind", str(self.root), "/", "--ro-bind", "/usr", "/usr", "--bind", str(self.path("usr/local")), "/usr/local"]
-        shell = shutil.which(self.shell)
-        options += ["--ro-bind", str(shell), "/usr/bin/dash", "--dev", "/dev", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
-        options += ["--ro-bind", "/sys", "/sys", "--tmpfs", "/run", "--dir", "/run/systemd/system", "--chdir", "/"]
-        for capability in CAPABILITIES:
-            options += ["--cap-add", f"CAP_{capability}"]
-        return options
+        local, shell = self.path("usr/local"), shutil.which(self.shell)
+        options = f"""--die-with-parent --unshare-pid --unshare-ipc --unshare-uts --hostname {self.facts["NODE"]}
+            --bind {self.root} / --ro-bind /usr /usr --bind {local} /usr/local --ro-bind {shell} /usr/bin/dash
+            --dev /dev --proc /proc --ro-bind /proc/sys /proc/sys --ro-bind /sys /sys
+            --tmpfs /run --dir /run/systemd/system --chdir /"""
+        return ["bwrap", *options.split(), *(part for name in CAPABILITIES for part in ("--cap-add", f"CAP_{name}"))]
 
 
-def running_arguments(under: int) -> set[str]:
-    """The command lines of all processes below the process `under`, as any user could read them."""
+def without_comments(script: str) -> str:
+    """The script as a seed carries it."""
+    kept = (line for line in script.splitlines(keepends=True) if not line.lstrip().startswith("#"))
+    return "".join([*([script.partition("\n")[0] + "\n"] if script.startswith("#!") else []), *kept])
+
+
+def arguments_and_environments(under: int) -> set[str]:
+    """The command lines and environments of all processes below the process `under`, as any user could read them."""
     children: dict[int, list[int]] = {}
     lines: dict[int, str] = {}
     for folder in Path("/proc").glob("[0-9]*"):
@@ -174,5 +192,5 @@ def assert_root() -> str | None:
     """Why the machines of this folder cannot run here, or None."""
     if os.geteuid():
         return "needs root: namespaces and file modes are tested for real"
-    missing = [tool for tool in ("bwrap", "unshare", "nsenter", "busybox", "curl", "openssl", "shellcheck") if not shutil.which(tool)]
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
     return f"needs {', '.join(missing)}" if missing else None
