@@ -6,6 +6,7 @@ from typing import NamedTuple
 from generator.check.finding import Finding
 from generator.source import SpecPath
 from generator.spec.cluster import Cluster
+from generator.spec.host import HostSettings
 from generator.spec.network import Plugin
 from generator.spec.node import Node
 
@@ -28,9 +29,9 @@ def _on_nodes(key: str, used: Callable[[Node], bool]) -> Uses:
     return lambda cluster: [("nodes", number, key) for number, node in enumerate(cluster.nodes) if used(node)]
 
 
-def _upgraded_kernels(cluster: Cluster) -> Iterable[SpecPath]:
-    everywhere = _when(("defaults", "upgradeKernel"), lambda cluster: cluster.defaults.upgrade_kernel)
-    return everywhere(cluster) or _on_nodes("upgradeKernel", lambda node: node.upgrade_kernel)(cluster)
+def _on_hosts(key: str, used: Callable[[HostSettings], bool]) -> Uses:
+    """In `defaults`, or else on the single nodes that say it."""
+    return lambda cluster: [("defaults", key)] if used(cluster.defaults) else _on_nodes(key, used)(cluster)
 
 
 _LATER = "install it with kubectl or helm when the cluster is up"
@@ -69,8 +70,16 @@ UNSUPPORTED: tuple[Unsupported, ...] = (
     ),
     Unsupported(
         "upgradeKernel",
-        _upgraded_kernels,
+        _on_hosts("upgradeKernel", lambda host: host.upgrade_kernel),
         "leave it false and upgrade the kernel in the image",
+    ),
+    Unsupported(
+        "kubernetes.audit.policyFile",
+        _when(("kubernetes", "audit", "policyFile"), lambda cluster: cluster.kubernetes.audit.policy_file is not None),
+        "leave it null: kubeseed's own policy is used",
+    ),
+    Unsupported(
+        "checkUniqueIds: false", _on_hosts("checkUniqueIds", lambda host: not host.check_unique_ids), "leave it true"
     ),
     Unsupported(
         "nodes.productUuid", _on_nodes("productUuid", lambda node: node.product_uuid is not None), _NOT_MATCHED

@@ -123,7 +123,6 @@ ImageName = Annotated[
     str, matching(r"[a-z0-9][A-Za-z0-9._:/@-]{0,254}", "the name of an image", "registry.k8s.io/pause:3.9")
 ]
 ImageTag = Annotated[str, matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "the tag of an image", "3.9")]
-SecretLine = Annotated[Secret[str], Parsed(_secret(_nonempty_line), secret=True)]
 PasswordHash = Annotated[
     Secret[str], Parsed(_secret(value.parse_password_hash), secret=True, pattern=r"^\$", what="password hash")
 ]

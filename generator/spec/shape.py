@@ -30,10 +30,6 @@ class Shape(NamedTuple):
     def is_list(self) -> bool:
         return get_origin(self.kind) is tuple
 
-    @property
-    def is_map(self) -> bool:
-        return get_origin(self.kind) is Mapping
-
 
 ROOT = Shape(Cluster)
 

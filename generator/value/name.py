@@ -55,8 +55,3 @@ class MacAddress(str):
                 "the second digit of a card's address is even, and not all digits are zero",
             )
         return cls(":".join(digits[at : at + 2] for at in range(0, 12, 2)))
-
-    @property
-    def dashed(self) -> str:
-        """As PXELINUX and some BMCs write it: `52-54-00-12-34-56`."""
-        return self.replace(":", "-")
