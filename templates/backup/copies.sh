@@ -1,25 +1,24 @@
-# shellcheck shell=sh disable=SC2015,SC2034,SC2154
-# What backup and restore share: the client of this node's etcd, and how a copy is read and judged. Sourced after lib.sh.
+# shellcheck shell=sh disable=SC2015,SC2034,SC2153,SC2154
+# What backup and restore share: the client of this node's etcd, and how a copy is read and judged. Sourced after kubernetes.sh.
 # A copy is a folder ID/ with manifest.json and the files that it lists; it counts only under its final name.
 
 unset ETCDCTL_API ETCDCTL_ENDPOINTS ETCDCTL_CACERT ETCDCTL_CERT ETCDCTL_KEY
 PATH=$KUBESEED/bin:$PATH
-PKI=/etc/kubernetes/pki/etcd
 
 digest() { sum=$(sha256sum) && log "${sum%% *}"; }
 is_number() { case $1 in '' | *[!0-9]*) return 1 ;; esac; }
-url() { case $1 in *:*) log "https://[$1]:$2" ;; *) log "https://$1:$2" ;; esac; }
 
+# etcd ARGUMENT... : etcdctl, at this node's member or at $ENDPOINTS.
 etcd() {
-  etcdctl --endpoints "$(url "$ADDRESS" 2379)" --cacert "$PKI/ca.crt" \
-    --cert "$PKI/healthcheck-client.crt" --key "$PKI/healthcheck-client.key" "$@"
+  etcdctl --endpoints "${ENDPOINTS:-$(url "$ADDRESS" 2379)}" --cacert "$PKI/etcd/ca.crt" \
+    --cert "$PKI/etcd/healthcheck-client.crt" --key "$PKI/etcd/healthcheck-client.key" "$@"
 }
 
 # etcd 3.4 has no etcdutl; 3.6 has these commands nowhere else.
 snapshot() { if has etcdutl; then etcdutl snapshot "$@"; else etcdctl snapshot "$@"; fi; }
 
-# Every cluster, and every epoch of one, has CAs of its own: they say which cluster a copy is of.
-ca_digest() { openssl x509 -in "$PKI/ca.crt" -outform DER | digest; }
+# Every cluster, and every epoch of one, has CAs of its own: they say which cluster a copy is of. As kubeadm pins a CA: by its key.
+ca_digest() { openssl x509 -in "$PKI/etcd/ca.crt" -noout -pubkey | openssl pkey -pubin -outform DER | digest; }
 
 # copies: the ids of the copies on this node, newest first: an id begins with its UTC time.
 copies() {

@@ -19,6 +19,7 @@ mount --rbind "$root/.local" "$root/usr/local"
 mount --rbind /etc/alternatives "$root/etc/alternatives"
 mount --rbind /dev "$root/dev"
 mount --rbind /proc "$root/proc"
+mount --rbind "$root/.data" "$root/var/lib/etcd"
 if [ -s "$root/.small" ]; then mount -t tmpfs -o size="$(cat "$root/.small")" none "$root/var/backups/etcd"; fi
 exec chroot "$root" "$@"
 """
@@ -58,8 +59,10 @@ class Node:
     member: Member
 
     def __post_init__(self) -> None:
-        for folder in ("usr", "dev", "proc", "run", "tmp", "root", "etc/alternatives", "etc/ssl", "var/lib/kubelet"):
+        for folder in ("usr", "dev", "proc", "run", "tmp", "root", "etc/alternatives", "etc/ssl", "var/lib/kubelet", "var/lib/etcd"):
             (self.root / folder).mkdir(parents=True)
+        self.member.data.mkdir(parents=True, exist_ok=True)
+        (self.root / ".data").symlink_to(self.member.data)
         for folder in ("bin", "sbin", "lib", "lib64"):
             (self.root / folder).symlink_to(f"usr/{folder}")
         for folder in (".local/sbin", ".local/lib/kubeseed/bin", "etc/kubernetes/manifests", "var/backups/etcd"):
