@@ -1,5 +1,6 @@
 """Knows the whole spec: its sections, and who is who among the nodes."""
 
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -57,11 +58,11 @@ class Cluster(Section):
         """The nodes of one role, in the order of the spec."""
         return tuple(node for node in self.nodes if role in node.roles)
 
-    @property
+    @cached_property
     def masters(self) -> tuple[Node, ...]:
         return self.nodes_of(Role.MASTER)
 
-    @property
+    @cached_property
     def workers(self) -> tuple[Node, ...]:
         return self.nodes_of(Role.WORKER)
 
@@ -70,12 +71,12 @@ class Cluster(Section):
         """The node that runs `kubeadm init`; a checked spec has one."""
         return self.masters[0]
 
-    @property
+    @cached_property
     def etcd_members(self) -> tuple[Node, ...]:
         """The nodes that hold etcd's data: role etcd when external, the masters when stacked."""
         return self.masters if self.etcd.topology is EtcdTopology.STACKED else self.nodes_of(Role.ETCD)
 
-    @property
+    @cached_property
     def load_balancers(self) -> tuple[Node, ...]:
         """The nodes of role lb."""
         return self.nodes_of(Role.LB)
