@@ -43,6 +43,10 @@ NODE_CONF = {
 }
 
 
+# Everything that changes a disk, or passes the time in which it could be cut off.
+CHANGES = ("mkdir", "chmod", "chown", "etcdctl", "sync", "sha256sum", "tail", "tar", "openssl", "mv", "rm", "cp", "cmp")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a program ended on a node."""
@@ -145,3 +149,23 @@ class Node:
     def set_clock(self, seconds: int) -> None:
         """Every `date` on this node says this moment from now on."""
         self.shim("date", f'exec /usr/bin/date -d @{seconds} "$@"')
+
+
+def kill_at(node: Node, number: int) -> None:
+    """The whole program dies at the NUMBERth time that something could change."""
+    (node.root / "count").write_text("")
+    die = f'printf x >>/count; [ "$(/usr/bin/wc -c </count)" -lt {number} ] || kill -9 0'
+    for name in CHANGES:
+        _wrap(node, name, die)
+
+
+def live_on(node: Node) -> None:
+    """Nothing dies any more."""
+    for name in CHANGES:
+        _wrap(node, name, ":")
+
+
+def _wrap(node: Node, name: str, before: str) -> None:
+    if name == "etcdctl":
+        (node.library / "bin" / name).unlink(missing_ok=True)
+    node.shim(name, f'{before}; exec {"/etcd" if name == "etcdctl" else "/usr/bin"}/{name} "$@"')

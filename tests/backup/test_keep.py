@@ -8,14 +8,12 @@ import pytest
 
 from tests.backup.conftest import free_network
 from tests.backup.etcd import Member, running
-from tests.backup.node import Node
+from tests.backup.node import Node, kill_at, live_on
 
 pytestmark = pytest.mark.judge
 
 DAY = 86400
 START = 1_900_000_000
-# Everything that changes a disk, or passes the time in which it could be cut off.
-CHANGES = ("mkdir", "chmod", "etcdctl", "sync", "sha256sum", "tail", "tar", "openssl", "mv", "rm", "cmp")
 
 
 @pytest.fixture(scope="module")
@@ -97,19 +95,7 @@ def test_a_clock_that_was_wrong_for_a_day_deletes_nothing_that_is_needed(node: N
     assert len(node.ids()) >= 3
 
 
-def kill_at(node: Node, number: int) -> None:
-    """The whole program dies at the NUMBERth time that something could change."""
-    (node.root / "count").write_text("")
-    for name in CHANGES:
-        real = f"/etcd/{name}" if name == "etcdctl" else f"/usr/bin/{name}"
-        node.shim(
-            name,
-            f'printf x >>/count; [ "$(/usr/bin/wc -c </count)" -lt {number} ] || kill -9 0; exec {real} "$@"',
-        )
-
-
 def test_killed_at_any_point_it_leaves_nothing_that_counts_and_is_not_whole(node: Node) -> None:
-    (node.library / "bin/etcdctl").unlink()
     points = 0
     finished = False
     while not finished:
@@ -119,8 +105,7 @@ def test_killed_at_any_point_it_leaves_nothing_that_counts_and_is_not_whole(node
         outcome = node.run("backup", "now")
         finished = outcome.code == 0
         assert finished or outcome.code == -9, outcome.output
-        for name in CHANGES:
-            node.shim(name, f'exec {"/etcd" if name == "etcdctl" else "/usr/bin"}/{name} "$@"')
+        live_on(node)
         assert node.backup("verify").count("is whole") == len(node.ids())
     assert points > 30
     left = [path.name for path in node.copies.iterdir() if path.name != ".lock"]

@@ -1,9 +1,11 @@
 """The way back: what was there before the copy is there again, what came after is not, and nothing else is taken for a copy."""
 
+import hashlib
+import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from tests.backup.conftest import free_network
 from tests.backup.etcd import Authority, Cluster, running
-from tests.backup.node import Node, Outcome
+from tests.backup.node import Node, Outcome, kill_at, live_on
 
 pytestmark = pytest.mark.judge
 
@@ -97,3 +99,135 @@ def test_ten_thousand_keys_come_back_and_later_ones_do_not(folder: Path, program
         assert [outcome.code for outcome in again] == [0, 0, 0]
         taker.set_clock(4_000_000_000)
         assert "copy" in taker.backup("now"), "the restored cluster is backed up as any other"
+
+
+@pytest.fixture(scope="module")
+def copy(module_folder: Path, programs: Path) -> Iterator[tuple[Cluster, Path]]:
+    """A living cluster of one, and a copy of it."""
+    with running(module_folder / "etcd", free_network(), programs, size=1) as cluster:
+        cluster.put_many(0, 300)
+        node = Node(module_folder / "node", cluster.members[0])
+        node.backup("now")
+        yield cluster, node.copies / node.ids()[0]
+
+
+@pytest.fixture
+def node(copy: tuple[Cluster, Path], folder: Path) -> Node:
+    """A node with that copy, whose member is not to be touched."""
+    cluster, taken = copy
+    node = Node(folder / "node", cluster.members[0])
+    shutil.copytree(taken, node.copies / taken.name)
+    return node
+
+
+def edit(copy: Path, old: str, new: str) -> None:
+    manifest = copy / "manifest.json"
+    text = manifest.read_text()
+    assert old in text
+    manifest.write_text(text.replace(old, new))
+
+
+def damage(copy: Path) -> None:
+    content = bytearray((copy / "snapshot.db").read_bytes())
+    content[20000] ^= 1
+    (copy / "snapshot.db").write_bytes(content)
+
+
+def forge(copy: Path, content: bytes) -> None:
+    """Another snapshot, and a manifest whose digests agree with it."""
+    old, snapshot = (copy / "snapshot.db").read_bytes(), copy / "snapshot.db"
+    snapshot.write_bytes(content)
+    edit(copy, hashlib.sha256(old).hexdigest(), hashlib.sha256(content).hexdigest())
+    edit(copy, f'"bytes": {len(old)}', f'"bytes": {len(content)}')
+
+
+def snapshot(copy: Path) -> bytes:
+    return (copy / "snapshot.db").read_bytes()
+
+
+REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "damaged": (damage, "/snapshot.db is damaged: its SHA-256 is not the one of its manifest"),
+    "truncated": (lambda copy: os.truncate(copy / "snapshot.db", 9000), "/snapshot.db has 9000 bytes, its manifest says"),
+    "missing": (lambda copy: (copy / "snapshot.db").unlink(), "/snapshot.db is missing"),
+    "without manifest": (lambda copy: (copy / "manifest.json").unlink(), "has no manifest.json"),
+    "half a manifest": (lambda copy: os.truncate(copy / "manifest.json", 200), "lists no snapshot"),
+    "of another copy": (lambda copy: edit(copy, f'"id": "{copy.name}"', '"id": "x"'), "is damaged, or of another copy"),
+    "of another cluster": (lambda copy: edit(copy, '"cluster": "prod"', '"cluster": "stage"'), "is a copy of cluster stage"),
+    "forged and damaged": (lambda copy: forge(copy, snapshot(copy)[:-1] + b"x"), "its bytes do not match the hash at its end"),
+    "forged and truncated": (lambda copy: forge(copy, snapshot(copy)[:9000]), "truncated: 9000 bytes and no hash"),
+    "forged and empty": (lambda copy: forge(copy, b""), "the snapshot is empty"),
+    "of another member": (lambda copy: edit(copy, "=https://127.", "=https://126."), "no member with the address 127."),
+    "another revision": (lambda copy: edit(copy, '"revision": 4,', '"revision": 5,'), "its manifest says 5"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_what_is_no_sound_copy_of_this_cluster_is_refused(node: Node, case: str) -> None:
+    spoil, why = REFUSALS[case]
+    taken = node.copies / node.ids()[0]
+    spoil(taken)
+    before = node.member.fields()
+    for arguments in (["--check"], ["--force"]):
+        outcome = node.run("restore", *arguments, taken.name)
+        assert outcome.code == 1
+        assert "refused: " in outcome.output
+        assert why in outcome.output
+    assert node.member.fields() == before, "the member runs on as it was"
+    assert sorted(path.name for path in node.member.data.iterdir()) == ["member"]
+
+
+def test_a_copy_of_a_cluster_of_the_same_name_is_refused_by_its_ca(node: Node) -> None:
+    Authority("etcd-ca").write(node.root / "etc/kubernetes/pki/etcd")
+    outcome = node.run("restore", "--check", node.ids()[0])
+    assert outcome.code == 1
+    assert "is a copy of another cluster: its etcd CA is not /etc/kubernetes/pki/etcd/ca.crt" in outcome.output
+
+
+def test_check_restores_into_a_scratch_folder_and_changes_nothing(node: Node) -> None:
+    before = node.member.fields()
+    outcome = node.run("restore", "--check", node.ids()[0])
+    assert outcome.code == 0, outcome.output
+    assert "is sound: revision 4, " in outcome.output
+    assert node.member.fields() == before
+    assert sorted(path.name for path in node.copies.iterdir()) == node.ids()
+
+
+def test_an_encrypted_copy_opens_with_its_own_key_only(node: Node, folder: Path) -> None:
+    for name in ("backup", "other"):
+        pair = ["-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.crt")]
+        request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", *pair]
+        subprocess.run(request, check=True, capture_output=True)
+        shutil.copy(folder / f"{name}.key", node.root / "root")
+    shutil.copy(folder / "backup.crt", node.root / "etc/kubeseed")
+    node.set_clock(4_000_000_000)
+    node.backup("now")
+    encrypted = node.ids()[-1]
+    for arguments, code, said in (
+        ([], 1, "is encrypted: give the private key with --key FILE (certificate with SHA-256 "),
+        (["--key", "/root/other.key"], 1, "/root/other.key does not open "),
+        (["--key", "/root/missing.key"], 1, "/root/missing.key does not open "),
+        (["--key", "/root/backup.key"], 0, "is sound: revision "),
+    ):
+        outcome = node.run("restore", "--check", *arguments, encrypted)
+        assert outcome.code == code, outcome.output
+        assert said in outcome.output
+    assert "PRIVATE KEY" not in "".join(path.read_text(errors="replace") for path in node.copies.rglob("*") if path.is_file())
+
+
+def test_killed_at_any_point_the_same_command_goes_on(folder: Path, programs: Path) -> None:
+    with running(folder / "etcd", free_network(), programs, size=1) as cluster:
+        cluster.put_many(0, 300)
+        node = Node(folder / "node", cluster.members[0])
+        node.backup("now")
+        taken = node.ids()[0]
+        for attempt, point in enumerate((5, 20, 25, 28, 30, 32, 34, 36, 38, 40), start=1):
+            arguments = ["--force", "--attempt", str(attempt), taken]
+            cluster.members[0].etcdctl("put", "later", str(attempt))
+            with managed([node], cluster):
+                kill_at(node, point)
+                node.run("restore", *arguments)
+                live_on(node)
+                outcome = node.run("restore", *arguments)
+            assert outcome.code == 0, outcome.output
+            assert cluster.members[0].etcdctl("get", "later") == ""
+            assert cluster.members[0].etcdctl("get", "key-00299", "--print-value-only") == "value-00299\n"
