@@ -25,7 +25,7 @@ skip() { log "$*"; exit 10; }
 
 # stop LINE... : no retry can mend this; the lines say what was found, the last one what to do.
 stop() {
-  printf '! %s\n' "$@"
+  printf '%s\n' "$@" | sed 's/^/! /'
   exit 20
 }
 
@@ -78,6 +78,7 @@ within() {
 
 # --- files
 
+# durable [-f] PATH...: on the disk, not in a cache; a `sync` that cannot be told what to write writes everything.
 durable() { sync "$@" 2>/dev/null || sync; }
 
 # place MODE PATH: stdin becomes the file PATH, whole or not at all; CHANGED is set when it was another one.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,8 +17,9 @@ def _prerequisites() -> None:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    with Machine(tmp_path / "disk") as machine:
+def machine() -> Iterator[Machine]:
+    """A machine whose disk is memory: what is tested is the order of writes, not the speed of a disk."""
+    with TemporaryDirectory(dir="/dev/shm", prefix="kubeseed-") as folder, Machine(Path(folder)) as machine:
         yield machine
 
 

@@ -44,7 +44,10 @@ class Machine:
         self.root = root
         self.shell = shell
         self.facts = {**FACTS, **facts}
-        self._network = subprocess.Popen(["unshare", "--net", "sh", "-c", "ip link set lo up && exec sleep infinity"])
+        network = "ip link set lo up && echo up && exec sleep infinity"
+        self._network = subprocess.Popen(["unshare", "--net", "sh", "-c", network], stdout=subprocess.PIPE)
+        assert self._network.stdout
+        assert self._network.stdout.readline() == b"up\n"
         self._running: subprocess.Popen[str] | None = None
         self._install_system()
 
@@ -56,17 +59,17 @@ class Machine:
     ) -> None:
         self.cut_power()
         self._network.kill()
-        self._network.wait()
+        self._network.communicate()
 
-    def listen(self) -> socket.socket:
-        """A listening socket on a free port of the machine's own loopback, made by a thread that visits its network."""
+    def listen(self, port: int = 0) -> socket.socket:
+        """A listening socket on the machine's own loopback (port 0: a free one), made by a thread visiting its network."""
         made: list[socket.socket] = []
 
         def visit() -> None:
             with Path(f"/proc/{self._network.pid}/ns/net").open() as namespace:
                 if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0):
                     raise OSError(ctypes.get_errno(), "setns")
-            made.append(socket.create_server(("127.0.0.1", 0)))
+            made.append(socket.create_server(("127.0.0.1", port)))
 
         thread = threading.Thread(target=visit)
         thread.start()
