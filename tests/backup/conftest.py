@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.backup.debian import NotToBeHadError, newer_etcd
 from tests.backup.etcd import Cluster, running
 from tests.backup.node import Node
 
@@ -47,6 +48,17 @@ def programs(memory: Path) -> Path:
         assert found, f"{name} is missing: make packages"
         (folder / name).symlink_to(found)
     return folder
+
+
+@pytest.fixture(params=["3.4", "3.5"])
+def either(request: pytest.FixtureRequest, programs: Path) -> Path:
+    """The programs of etcd 3.4, which has etcdctl alone, and of 3.5, whose etcdutl judges and restores snapshots."""
+    if request.param == "3.4":
+        return programs
+    try:
+        return newer_etcd()
+    except NotToBeHadError as error:
+        pytest.skip(f"no etcd 3.5: {error}")
 
 
 @pytest.fixture(scope="module")

@@ -67,8 +67,8 @@ def restore_all(nodes: list[Node], cluster: Cluster, *arguments: str) -> list[Ou
         return list(pool.map(lambda node: node.run("restore", *arguments), nodes))
 
 
-def test_ten_thousand_keys_come_back_and_later_ones_do_not(folder: Path, programs: Path) -> None:
-    with running(folder, free_network(), programs) as cluster:
+def test_ten_thousand_keys_come_back_and_later_ones_do_not(folder: Path, either: Path) -> None:
+    with running(folder, free_network(), either) as cluster:
         nodes = [Node(folder / f"node-{member.name}", member) for member in cluster.members]
         taker = next(node for node in nodes if node.member is cluster.turn)
         cluster.put_many(0, KEYS)
@@ -92,8 +92,8 @@ def test_ten_thousand_keys_come_back_and_later_ones_do_not(folder: Path, program
             assert member.fields()["ClusterID"] != old["ClusterID"], "a member with the old data must not fit in"
             assert [path.name for path in member.data.glob("member.before-*")], "the old data are kept"
             assert not (member.data / "restore.tmp").exists()
-        assert {member.fields()["MemberID"] for member in cluster.members} != {old["MemberID"]}
-        assert [member.fields()["Leader"] for member in cluster.members].count(cluster.leader.fields()["MemberID"]) == 3
+        leap = 10**9 if (either / "etcdutl").exists() else 0
+        assert leap < int(cluster.members[0].fields()["Revision"]) < leap + int(old["Revision"])
 
         again = restore_all(nodes, cluster, copy.name)
         assert [outcome.code for outcome in again] == [0, 0, 0]
