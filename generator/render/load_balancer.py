@@ -90,6 +90,8 @@ def _cluster(balancer: Balancer) -> dict[str, Data]:
         "eds_cluster_config": {
             "eds_config": {"resource_api_version": "V3", "path_config_source": {"path": ENDPOINTS}},
         },
+        # With one of three left, envoy would take its own check for broken and use the dead ones again.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "health_checks": [_health_check()],
         "transport_socket_matches": [_health_check_socket()],
     }
@@ -100,6 +102,7 @@ def _health_check() -> dict[str, Data]:
     return {
         "timeout": "10s",
         "interval": "5s",
+        "no_traffic_interval": "5s",
         "unhealthy_threshold": 2,
         "healthy_threshold": 2,
         "http_health_check": {"host": "kubernetes", "path": "/healthz"},
@@ -123,6 +126,7 @@ def _forwarding_listener(balancer: Balancer) -> dict[str, Data]:
         "stat_prefix": _NAME,
         "cluster": _NAME,
         "idle_timeout": "600s",
+        "max_connect_attempts": 3,
         **({"hash_policy": [{"source_ip": {}}]} if balancer.balance is Balance.SOURCE else {}),
     }
     return {
