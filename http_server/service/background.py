@@ -55,6 +55,9 @@ async def serve_cluster(context: Context) -> None:
         except (KubernetesUnavailableError, StoreUnavailableError) as error:
             pause = min(pause * 2, LONGEST)
             told = _tell_once(str(error), told)
+        except Exception:
+            pause = LONGEST
+            log.exception("a round of work at the cluster's API failed; nodes are served all the same")
 
 
 def _tell_once(text: str, told: str) -> str:

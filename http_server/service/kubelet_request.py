@@ -5,6 +5,7 @@ Here a request passes only when the token was minted for the very node that the 
 """
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
 from http_server.model import AuditEvent
@@ -15,6 +16,12 @@ NODE_USER, BOOTSTRAP_USER = "system:node:", "system:bootstrap:"
 NODES = "system:nodes"
 KEY_USAGES = frozenset({"digital signature", "key encipherment"})
 PURPOSE = {KUBELET_CLIENT: "client auth", KUBELET_SERVING: "server auth"}
+
+# What cryptography raises for what it cannot read; whoever may make a request writes these bytes.
+UNREADABLE = (
+    ValueError, TypeError, UnsupportedAlgorithm,
+    x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
+)  # fmt: skip
 
 
 def approve_requests(context: Context) -> int:
@@ -63,7 +70,7 @@ def _says(pem: bytes, node: str, names: frozenset[str]) -> bool:
         request = x509.load_pem_x509_csr(pem)
         signed = request.is_signature_valid
         found = frozenset(_names(request))
-    except ValueError:
+    except UNREADABLE:
         return False
     subject = {(part.oid, part.value) for part in request.subject}
     wanted = {(NameOID.COMMON_NAME, f"{NODE_USER}{node}"), (NameOID.ORGANIZATION_NAME, NODES)}

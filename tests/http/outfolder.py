@@ -67,6 +67,11 @@ class OutFolder:
         """The Authorization header of the node's seed."""
         return f"Enrolment {self.node(name)['enrolId']}:{self.secrets[name]}"
 
+    def add_worker(self, name: str) -> None:
+        """One more worker; its files are those of the cluster alone."""
+        make_node(self, name, 11 + len(self.inventory["nodes"]), ["worker"])
+        self.inventory["filesets"][name] = []
+
     def write_inventory(self) -> None:
         path = self.root / "coordinator" / "inventory.json"
         temporary = path.with_suffix(".new")

@@ -1,11 +1,11 @@
 """How a seed becomes a bound credential, and everything that must not."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.http.process import Coordinator, Machine
+from tests.http.wait import wait_for
 
 
 def test_a_sealed_seed_is_bound_and_its_credential_works(coordinator: Coordinator) -> None:
@@ -131,15 +131,6 @@ def test_a_new_generation_kills_the_old_credential_without_a_restart(coordinator
     wait_for(lambda: old.get("/v1/backends").status_code == 401)
     assert fresh.enrolled().get("/v1/backends").status_code == 200
     assert fresh.enrol(generation="1").status_code == 409
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 5) -> None:
-    import time
-
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from tests.http.process import Coordinator, unpack
+from tests.http.wait import wait_for
 
 PRIVATE = {"pki/ca.key", "pki/front-proxy-ca.key", "pki/etcd/ca.key", "pki/sa.key", "encryption.yaml"}
 PUBLIC = {"pki/ca.crt", "pki/front-proxy-ca.crt", "pki/etcd/ca.crt", "pki/sa.pub"}
@@ -103,8 +104,6 @@ def test_another_first_master_does_not_take_over_a_claim(coordinator: Coordinato
     old.post("/v1/init/claim")
     coordinator.out.inventory["firstMaster"] = "m2"
     coordinator.out.write_inventory()
-    from tests.http.test_enrol import wait_for
-
     wait_for(lambda: old.post("/v1/init/claim").status_code == 403)
     assert new.post("/v1/init/claim").json()["error"] == "claimed-by-another"
     coordinator.order("/init/reassign")
