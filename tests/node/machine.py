@@ -62,7 +62,7 @@ class Machine:
         self._network.communicate()
 
     def listen(self, port: int = 0) -> socket.socket:
-        """A listening socket on the machine's own loopback (port 0: a free one), made by a thread visiting its network."""
+        """A listening socket on the machine's own loopback (port 0: a free one), made by a thread that visits it."""
         made: list[socket.socket] = []
 
         def visit() -> None:
@@ -152,6 +152,9 @@ class Machine:
         self.write("etc/fstab", "LABEL=root / ext4 rw 0 1\nUUID=0 none swap sw 0 0\n")
         for link in ("bin", "sbin", "lib", "lib64"):
             self.path(link).symlink_to(f"usr/{link}")
+        self.install_stand_ins()
+
+    def install_stand_ins(self) -> None:
         for program in STAND_INS.iterdir():
             shutil.copy(program, self.path(f"usr/local/sbin/{program.name}"))
 
@@ -189,6 +192,11 @@ def arguments_and_environments(under: int) -> set[str]:
         seen.add(lines.get(process, ""))
         queue += children.get(process, [])
     return seen
+
+
+def words(output: str) -> str:
+    """What was printed, without the frames and line breaks that are made for people."""
+    return " ".join(output.replace("|", " ").split())
 
 
 def assert_root() -> str | None:

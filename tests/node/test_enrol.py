@@ -8,17 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.node.coordinator import ENROL, Answer, Asked, Authority, Coordinator, in_turn, refusal
-from tests.node.machine import Machine
+from tests.node.machine import Machine, words
 
 CREDENTIAL = "etc/kubeseed/credential"
 
 
 def enrolments(coordinator: Coordinator) -> list[Asked]:
     return [asked for asked in coordinator.asked if asked.route == "/v1/enrol"]
-
-
-def words(output: str) -> str:
-    return " ".join(output.replace("|", " ").split())
 
 
 def test_a_sealed_seed_binds_the_digest_of_a_credential_born_on_the_node(
@@ -61,9 +57,7 @@ def test_a_lost_answer_strands_nobody(machine: Machine, coordinator: Coordinator
         (422, "run kubeseed generate and give it its new seed"),
     ],
 )
-def test_a_refusal_stops_with_a_sentence(
-    machine: Machine, coordinator: Coordinator, code: int, sentence: str
-) -> None:
+def test_a_refusal_stops_with_a_sentence(machine: Machine, coordinator: Coordinator, code: int, sentence: str) -> None:
     coordinator.rules["/v1/enrol"] = lambda _: refusal(code, "not you")
     status, output = machine.boot()
     assert status == 20

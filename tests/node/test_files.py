@@ -1,12 +1,15 @@
 """The node's files: what an archive may hold, and how the folder changes."""
 
+import io
+import shutil
 import stat
 import tarfile
 
 import pytest
 
-from tests.node.coordinator import Answer, Coordinator, archive, refusal
-from tests.node.machine import Machine
+from generator.scripts import load_scripts
+from tests.node.coordinator import ENROL, Answer, Coordinator, archive, refusal
+from tests.node.machine import Machine, words
 
 FILES = "etc/kubeseed/files"
 
@@ -83,3 +86,55 @@ def test_an_answer_that_is_no_archive_is_tried_again(machine: Machine, coordinat
     status, output = machine.boot("timeout", "5", "/usr/local/lib/kubeseed/run")
     assert status == 124
     assert "the answer is not a tar archive" in output
+
+
+def with_programs(machine: Machine, coordinator: Coordinator, programs: bytes) -> None:
+    """A seed as the generator makes it: four stages, the digest of the other programs, the programs among the files."""
+    scripts = load_scripts()
+    shutil.rmtree(machine.path(LIBRARY))
+    machine.seed(coordinator.root.pem(), ENROL, PROGRAMS=scripts.digest)
+    for folder in (LIBRARY, "etc/systemd/system"):
+        shutil.rmtree(machine.path(folder), ignore_errors=True)
+    for script in scripts.seed:
+        machine.write(script.path, script.text, script.mode)
+    member = tarfile.TarInfo("programs.tar")
+    member.size = len(programs)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        tar.addfile(member, io.BytesIO(programs))
+    coordinator.files = buffer.getvalue()
+
+
+LIBRARY = "usr/local/lib/kubeseed"
+
+
+def test_the_programs_that_the_seed_pins_are_run(machine: Machine, coordinator: Coordinator) -> None:
+    with_programs(machine, coordinator, load_scripts().programs)
+    status, output = machine.boot()
+    assert status == 0, output
+    assert coordinator.reports()[-1] == "scrub done"
+    assert stat.S_IMODE(machine.path(f"{LIBRARY}/stage/base").stat().st_mode) == 0o755
+    assert machine.read("etc/systemd/system/kubeseed-refresh.timer").startswith("[Unit]")
+
+
+def test_other_programs_are_not_even_unpacked(machine: Machine, coordinator: Coordinator) -> None:
+    with_programs(machine, coordinator, load_scripts().programs.replace(b"set -eu", b"set -ex", 1))
+    status, output = machine.boot()
+    assert status == 20
+    assert "programs are not those that this node's seed was made with" in words(output)
+    assert sorted(path.name for path in machine.path(f"{LIBRARY}/stage").iterdir()) == [
+        "clock", "enrol", "files", "preflight",
+    ]  # fmt: skip
+
+
+def test_a_power_cut_while_the_programs_land_is_made_good(machine: Machine, coordinator: Coordinator) -> None:
+    with_programs(machine, coordinator, load_scripts().programs)
+    cut = "#!/bin/sh\n/usr/bin/systemctl --version >/dev/null; kill -9 -1\n"
+    machine.write("usr/local/sbin/systemctl", cut, 0o755)
+    machine.boot()
+    assert not machine.path(f"{LIBRARY}/.programs").exists()
+    machine.path("usr/local/sbin/systemctl").unlink()
+    machine.install_stand_ins()
+    machine.path(f"{LIBRARY}/stage/base").write_text("half")
+    status, output = machine.boot()
+    assert status == 0, output

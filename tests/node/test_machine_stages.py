@@ -6,13 +6,9 @@ from collections.abc import Mapping
 import pytest
 
 from tests.node.coordinator import ENROL, SECRET, Coordinator, archive
-from tests.node.machine import Machine
+from tests.node.machine import Machine, words
 
 STAGE = "/usr/local/lib/kubeseed/stage"
-
-
-def words(output: str) -> str:
-    return " ".join(output.replace("|", " ").split())
 
 
 @pytest.mark.parametrize(
@@ -46,7 +42,9 @@ def test_preflight_names_every_fault_at_once(machine: Machine, coordinator: Coor
 
 def test_preflight_accepts_a_point_release_and_unchecked_values(machine: Machine, coordinator: Coordinator) -> None:
     machine.write("etc/os-release", "ID='rocky'\nVERSION_ID='9.4'\n")
-    machine.seed(coordinator.root.pem(), ENROL, OS_ID="rocky", OS_VERSION="9", MIN_CPUS="0", MIN_MEMORY_MIB="0", ARCH="")
+    machine.seed(
+        coordinator.root.pem(), ENROL, OS_ID="rocky", OS_VERSION="9", MIN_CPUS="0", MIN_MEMORY_MIB="0", ARCH=""
+    )
     assert machine.boot(f"{STAGE}/preflight", "check") == (0, "")
 
 
@@ -159,7 +157,11 @@ def test_base_leaves_the_firewall_alone_unless_told(machine: Machine, coordinato
 
 
 def test_scrub_removes_the_seed_and_whoever_copied_its_secret(machine: Machine, coordinator: Coordinator) -> None:
-    copies = ("var/lib/cloud/instances/m1/user-data.txt", "var/lib/cloud/seed/nocloud/user-data", "root/anaconda-ks.cfg")
+    copies = (
+        "var/lib/cloud/instances/m1/user-data.txt",
+        "var/lib/cloud/seed/nocloud/user-data",
+        "root/anaconda-ks.cfg",
+    )
     for name in (*copies, "var/log/cloud-init-output.log"):
         machine.write(name, f"secret: {SECRET}\n")
     machine.write("var/log/syslog", "nothing\n")
@@ -184,7 +186,9 @@ def test_scrub_with_a_damaged_header_removes_nothing_else(machine: Machine, coor
 
 
 def test_scrub_fails_when_a_copy_cannot_be_removed(machine: Machine, coordinator: Coordinator) -> None:
-    machine.write("usr/local/sbin/rm", '#!/bin/sh\ncase $* in */syslog*) exit 0 ;; esac\nexec /usr/bin/rm "$@"\n', 0o755)
+    machine.write(
+        "usr/local/sbin/rm", '#!/bin/sh\ncase $* in */syslog*) exit 0 ;; esac\nexec /usr/bin/rm "$@"\n', 0o755
+    )
     machine.write("var/log/syslog", SECRET)
     status, output = machine.boot("timeout", "6", "/usr/local/lib/kubeseed/run")
     assert status == 124

@@ -2,6 +2,7 @@
 
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ def reported(*states: str) -> list[str]:
 
 def stage(machine: Machine, name: str, body: str) -> None:
     """Replaces a stage by one whose phases the test writes."""
-    machine.write(f"{KUBESEED}/stage/{name}", f"#!/bin/sh\nset -eu\n. {KUBESEED}/lib.sh\n{body}\n\"$1\"\n", 0o755)
+    machine.write(f"{KUBESEED}/stage/{name}", f'#!/bin/sh\nset -eu\n. {KUBESEED}/lib.sh\n{body}\n"$1"\n', 0o755)
 
 
 @pytest.mark.parametrize("shell", ["dash", "busybox", "bash"])
@@ -82,12 +83,17 @@ def test_repeated_power_cuts_at_random_moments_lose_nothing(machine: Machine, co
 
 
 def test_a_failure_is_tried_again_with_its_log_in_the_report(machine: Machine, coordinator: Coordinator) -> None:
-    stage(machine, "base", 'apply() { echo "mirror is down"; [ -e /var/up ] || { : >/var/up; exit 1; }; }\nverify() { :; }')
+    stage(
+        machine,
+        "base",
+        'apply() { echo "mirror is down"; [ -e /var/up ] || { : >/var/up; exit 1; }; }\nverify() { :; }',
+    )
     status, output = machine.boot()
     assert status == 0, output
     assert "[ 5/6] base ... failed (attempt 1), again in " in output
     assert "s: mirror is down" in output
-    assert ["base started", "base failed", "base done"] == [word for word in coordinator.reports() if "base" in word]
+    words = [word for word in coordinator.reports() if "base" in word]
+    assert words == ["base started", "base failed", "base done"]
     failed = next(ask.form for ask in coordinator.asked if ask.form.get("state") == ["failed"])
     assert (failed["attempt"], failed["log"]) == (["1"], ["mirror is down\n"])
 
@@ -140,13 +146,18 @@ def test_a_stop_is_loud_and_final(machine: Machine, coordinator: Coordinator) ->
     assert "RestartPreventExitStatus=20" in machine.read(f"{KUBESEED}/kubeseed-firstboot.service")
 
 
-def test_skips_what_the_spec_skips_and_what_the_seed_does_not_bring(machine: Machine, coordinator: Coordinator) -> None:
-    stages = "preflight enrol files base init scrub"
-    machine.seed(coordinator.root.pem(), ENROL, STAGES=stages, SKIP_STAGES="base preflight")
-    machine.path(f"{KUBESEED}/stage/init").unlink()
+def test_skips_what_the_spec_skips_but_not_what_every_node_needs(machine: Machine, coordinator: Coordinator) -> None:
+    machine.seed(coordinator.root.pem(), ENROL, SKIP_STAGES="base preflight")
     status, output = machine.boot()
     assert status == 0, output
-    assert {"base skipped", "init skipped", "preflight done"} <= set(coordinator.reports())
+    assert {"base skipped", "preflight done"} <= set(coordinator.reports())
+
+
+def test_a_stage_without_a_program_stops_the_node(machine: Machine, coordinator: Coordinator) -> None:
+    machine.path(f"{KUBESEED}/stage/base").unlink()
+    status, output = machine.boot()
+    assert status == 20
+    assert "This node has no program for stage base." in output
 
 
 def test_reports_wait_for_the_enrolment_and_for_a_coordinator_that_is_away(
@@ -208,6 +219,6 @@ def test_no_secret_is_ever_in_an_argument_an_environment_a_log_or_a_public_file(
     assert not list(files_holding(machine, SECRET))
 
 
-def files_holding(machine: Machine, text: str) -> list[object]:
+def files_holding(machine: Machine, text: str) -> list[Path]:
     files = (path for path in machine.root.rglob("*") if path.is_file() and not path.is_symlink())
     return [path for path in files if text.encode() in path.read_bytes()]
