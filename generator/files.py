@@ -55,15 +55,11 @@ def _node(inputs: Inputs, node: Node, coordinator: "_Coordinator") -> Iterator[A
     profile = inputs.profiles[node.os]
     seed = plan_seed(inputs.cluster, node, profile, inputs.bundle, inputs.scripts.digest)
     yield from _seed(f"nodes/{node.name}", seed, inputs.scripts.seed)
-    yield from (file for file in _seed(f"pxe/seed/{node.name}", seed.public, inputs.scripts.seed) if _served(file))
+    yield from _seed(f"pxe/seed/{node.name}", seed.public, inputs.scripts.seed)
     mirror = inputs.mirrors[inputs.cluster.packages.preset]
     password = inputs.cluster.load_balancer.keepalived.password or inputs.bundle.keepalived_password
     subject = Subject(inputs.cluster, node, profile, mirror, password, inputs.scripts.programs, inputs.audit_policy)
     yield from coordinator.take(subject, inputs.bundle)
-
-
-def _served(file: Artefact) -> bool:
-    return not file.path.endswith(".gz")
 
 
 def _seed(folder: str, seed: Seed, scripts: tuple[Script, ...]) -> Iterator[Artefact]:
@@ -72,8 +68,9 @@ def _seed(folder: str, seed: Seed, scripts: tuple[Script, ...]) -> Iterator[Arte
     mode = 0o600 if secret else 0o644
     user_data = verify_user_data(f"{folder}/user-data", render_user_data(seed, scripts))
     yield Artefact(f"{folder}/user-data", user_data.data, mode, secret)
-    yield Artefact(f"{folder}/user-data.gz", user_data.gzipped, mode, secret)
-    yield Artefact(f"{folder}/meta-data", render_meta_data(seed))
+    if secret:  # clouds take it; plain HTTP serves the four files that NoCloud asks for
+        yield Artefact(f"{folder}/user-data.gz", user_data.gzipped, mode, secret)
+    yield Artefact(f"{folder}/meta-data", render_meta_data(seed.instance_id, seed.hostname))
     yield Artefact(f"{folder}/network-config", render_network_config(seed.network))
     yield Artefact(f"{folder}/vendor-data", b"")
 

@@ -26,10 +26,10 @@ STATE = "state"  # the coordinator's; never touched here
 PRIVATE_FOLDERS = frozenset({"secrets"})
 
 # Told of every step before it is taken, with the path that it is about; tests stop the world here.
-Watch = Callable[[str, Path], None]
+Watch = Callable[[str, str | Path], None]
 
 
-def unwatched(step: str, path: Path) -> None:
+def unwatched(step: str, path: str | Path) -> None:
     """Nobody looks."""
 
 
@@ -159,7 +159,7 @@ class _Stage:
 
     def take(self, artefact: Artefact) -> Entry:
         if not _holds(f"{self._out}/{artefact.path}", artefact):
-            self._watch("write", Path(artefact.path))
+            self._watch("write", artefact.path)
             folder = artefact.path.rpartition("/")[0]
             if folder not in self._folders:
                 self._make_folder(folder)

@@ -1,8 +1,8 @@
 """Knows how to read every artefact back: what cannot be parsed again is never written."""
 
 import json
-import shlex
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
@@ -12,7 +12,11 @@ import yaml
 from generator.errors import LocalError
 from generator.render.artefact import Artefact
 from generator.render.cloud_init import HEADER, UserData
+from generator.render.landing import CONF
 
+# A quote inside of quotes is written as four characters: end, escaped quote, begin.
+_ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=('[^'\n]*(?:'\\''[^'\n]*)*')\n")
+_NODE_CONF = re.compile(rf"(?:{_ASSIGNMENT.pattern})*")
 _KEYS_OF_SHARED = ("write_files", "runcmd")
 
 
@@ -33,7 +37,7 @@ def verify_user_data(path: str, user_data: UserData) -> UserData:
 def _attempt(path: str, read: Callable[[], object]) -> None:
     try:
         read()
-    except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration, yaml.YAMLError) as error:
         # The reader's words could quote a secret; its type says enough to whoever has the spec.
         raise LocalError.because(
             f"what kubeseed rendered cannot be read back ({type(error).__name__})",
@@ -50,30 +54,35 @@ def _reader(path: str) -> Callable[[bytes], object] | None:
 
 
 def _read_yaml(data: bytes) -> list[Any]:
-    return list(yaml.load_all(data, yaml.CSafeLoader))
+    # Nodes are enough to know that it parses; making Python objects of them would take as long again.
+    return list(yaml.compose_all(data, yaml.CSafeLoader))
 
 
 def _read_user_data(user_data: UserData) -> None:
     if not user_data.facts.startswith(HEADER):
         raise ValueError("header")
-    tree: Mapping[str, Any] = yaml.load(user_data.facts, yaml.CSafeLoader)
+    facts = _top_level(user_data.facts)
     # The shared part goes on with the list that the facts end with.
-    if list(tree)[-1] != "write_files" or _shared_keys(user_data.shared) != _KEYS_OF_SHARED or "runcmd" in tree:
+    if list(facts)[-1] != "write_files" or _shared_keys(user_data.shared) != _KEYS_OF_SHARED or "runcmd" in facts:
         raise ValueError("parts")
-    read_node_conf(next(entry["content"] for entry in tree["write_files"] if entry["path"].endswith("/node.conf")))
+    files = [{key.value: value.value for key, value in entry.value} for entry in facts["write_files"].value]
+    read_node_conf(next(file["content"] for file in files if file["path"] == CONF))
 
 
 @lru_cache(maxsize=8)
 def _shared_keys(shared: str) -> tuple[str, ...]:
-    return tuple(yaml.load(f"write_files:\n{shared}", yaml.CSafeLoader))
+    return tuple(_top_level(f"write_files:\n{shared}"))
+
+
+def _top_level(text: str) -> dict[str, Any]:
+    root = yaml.compose(text, yaml.CSafeLoader)
+    if not isinstance(root, yaml.MappingNode):
+        raise TypeError("mapping")
+    return {key.value: value for key, value in root.value}
 
 
 def read_node_conf(text: str) -> dict[str, str]:
-    """node.conf as a shell reads it; ValueError when a line is more or less than one assignment."""
-    words = [shlex.split(line) for line in text.splitlines()]
-    if any(len(word) != 1 for word in words):
+    """node.conf as a shell reads it (XCU 2.2.2); ValueError when a line is more or less than one quoted assignment."""
+    if not _NODE_CONF.fullmatch(text):
         raise ValueError("node.conf")
-    pairs = [word[0].partition("=") for word in words]
-    if any(not (key.replace("_", "").isalpha() and key.isupper() and equals) for key, equals, _ in pairs):
-        raise ValueError("node.conf")
-    return {key: value for key, _, value in pairs}
+    return {key: value[1:-1].replace("'\\''", "'") for key, value in _ASSIGNMENT.findall(text)}

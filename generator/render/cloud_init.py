@@ -41,20 +41,21 @@ class UserData:
 
 def render_user_data(seed: Seed, scripts: Iterable[Script]) -> UserData:
     """The user-data of a node; `seed.public` gives the one for plain HTTP."""
-    facts = dump_yaml(_facts(seed))
-    files = dump_yaml({"write_files": [_entry(landed) for landed in land_facts(seed)]})
-    return UserData(HEADER + facts + files, _shared(seed.root, tuple(scripts)))
+    files = "".join(map(_fragment, land_facts(seed)))
+    facts = f"{HEADER}{dump_yaml(_names(seed))}{_access(seed.logins)}write_files:\n{files}"
+    return UserData(facts, _shared(seed.root, tuple(scripts)))
 
 
-def _facts(seed: Seed) -> dict[str, Data]:
-    return {
-        "hostname": seed.hostname,
-        # cloud-init takes the part before the first dot for the host name unless it is told otherwise.
-        **({"fqdn": seed.hostname, "prefer_fqdn_over_hostname": True} if "." in seed.hostname else {}),
-        "manage_etc_hosts": False,
-        "ssh_pwauth": False,
-        "users": [_user(login) for login in seed.logins],
-    }
+def _names(seed: Seed) -> dict[str, Data]:
+    # cloud-init takes the part before the first dot for the host name unless it is told otherwise.
+    whole: dict[str, Data] = {"fqdn": seed.hostname, "prefer_fqdn_over_hostname": True}
+    return {"hostname": seed.hostname, **(whole if "." in seed.hostname else {})}
+
+
+@lru_cache(maxsize=8)
+def _access(logins: tuple[Login, ...]) -> str:
+    """Who may log in, on most nodes the same; /etc/hosts is left to stage base."""
+    return dump_yaml({"manage_etc_hosts": False, "ssh_pwauth": False, "users": [_user(login) for login in logins]})
 
 
 def _user(login: Login) -> dict[str, Data]:
@@ -66,6 +67,12 @@ def _user(login: Login) -> dict[str, Data]:
     else:
         user["lock_passwd"] = True
     return user | ({"ssh_authorized_keys": login.ssh_keys} if login.ssh_keys else {})
+
+
+@lru_cache(maxsize=8)
+def _fragment(landed: Landed) -> str:
+    """One entry of `write_files`; a node's sealed and its public seed share most of theirs."""
+    return dump_yaml([_entry(landed)])
 
 
 def _entry(landed: Landed) -> dict[str, Data]:

@@ -67,5 +67,17 @@ def dump_yaml_documents(documents: Iterable[Data]) -> str:
 
 
 def dump_json(data: Data) -> str:
-    """JSON with sorted keys, two blanks of indentation and a final newline."""
-    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, default=dict) + "\n"
+    """JSON with sorted keys and a final newline: two levels are laid out by lines, what is deeper stays on its line."""
+    return _laid_out(data, "", 2) + "\n"
+
+
+def _laid_out(data: Data, margin: str, levels: int) -> str:
+    if not levels or not data or isinstance(data, str) or not isinstance(data, Mapping | Sequence):
+        return json.dumps(data, sort_keys=True, ensure_ascii=False, default=dict)
+    inner = margin + "  "
+    if isinstance(data, Mapping):
+        parts = [f"{json.dumps(key)}: {_laid_out(data[key], inner, levels - 1)}" for key in sorted(data)]
+    else:
+        parts = [_laid_out(value, inner, levels - 1) for value in data]
+    opening, closing = "{}" if isinstance(data, Mapping) else "[]"
+    return f"{opening}\n{inner}" + f",\n{inner}".join(parts) + f"\n{margin}{closing}"

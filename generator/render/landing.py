@@ -7,6 +7,7 @@ from generator.plan.seed import Seed
 from generator.render.node_conf import render_node_conf
 from generator.scripts import UNIT, Script
 
+CONF = "/etc/kubeseed/node.conf"
 # What every installer runs once the files are there.
 ENABLE = ("systemctl", "enable", UNIT)
 
@@ -22,7 +23,7 @@ class Landed:
 
 def land_facts(seed: Seed) -> Iterator[Landed]:
     """The files that differ from node to node."""
-    yield Landed("/etc/kubeseed/node.conf", 0o644, render_node_conf(seed.conf))
+    yield Landed(CONF, 0o644, render_node_conf(seed.conf))
     if seed.proof:
         header = f"Authorization: Enrolment {seed.proof.reveal()}"
         yield Landed("/etc/kubeseed/enrol.curl", 0o600, f'header = "{header}"\n')

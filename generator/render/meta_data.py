@@ -1,9 +1,11 @@
 """Knows NoCloud's meta-data: a new instance-id makes cloud-init run anew, so it carries the generation."""
 
-from generator.plan.seed import Seed
+from functools import lru_cache
+
 from generator.render.dump import dump_yaml
 
 
-def render_meta_data(seed: Seed) -> bytes:
+@lru_cache(maxsize=2)  # the sealed and the public seed have the same
+def render_meta_data(instance_id: str, hostname: str) -> bytes:
     """`instance-id` and `local-hostname`."""
-    return dump_yaml({"instance-id": seed.instance_id, "local-hostname": seed.hostname}).encode()
+    return dump_yaml({"instance-id": instance_id, "local-hostname": hostname}).encode()

@@ -1,11 +1,14 @@
 """Knows cloud-init's network configuration, version 2, as all its renderers take it."""
 
+from functools import lru_cache
+
 from generator.plan.seed import Network
 from generator.render.dump import Data, dump_yaml
 
 _DEFAULT_ROUTE = {4: "0.0.0.0/0", 6: "::/0"}  # `default` is refused by cloud-init before 23.1
 
 
+@lru_cache(maxsize=2)  # the sealed and the public seed have the same
 def render_network_config(network: Network) -> bytes:
     """One card, found by its MAC address. Only cloud-init 19.4 takes the key for the card's name."""
     card = {

@@ -62,7 +62,7 @@ def kubeseed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 def test_generate_says_what_each_node_needs(kubeseed: Kubeseed, tmp_path: Path) -> None:
     first = kubeseed("generate", HA, "-o", tmp_path / "out")
     assert first.status == ExitCode.GOOD
-    assert re.findall(r"^(\w+) +new", first.out, re.MULTILINE) == ["m1", "m2", "m3", "w1", "w2"]
+    assert re.findall(r"^(\w+) .*\bnew\b", first.out, re.MULTILINE) == ["m1", "m2", "m3", "w1", "w2"]
     assert "5 of 5 nodes concerned" in first.out
     again = kubeseed("generate", HA, "-o", tmp_path / "out")
     assert "0 files written, 0 removed, 0 of 5 nodes concerned" in again.out

@@ -60,7 +60,11 @@ def test_documents_are_separated() -> None:
     assert list(yaml.safe_load_all(dump_yaml_documents([{"a": 1}, {"b": 2}]))) == [{"a": 1}, {"b": 2}]
 
 
-def test_json_is_sorted_and_ends_with_a_newline() -> None:
-    text = dump_json({"b": 1, "a": "ü"})
-    assert text == '{\n  "a": "ü",\n  "b": 1\n}\n'
-    assert json.loads(text) == {"a": "ü", "b": 1}
+def test_json_is_sorted_and_two_levels_are_laid_out_by_lines() -> None:
+    text = dump_json({"b": {"y": {"k": [1], "a": None}, "x": []}, "a": "ü"})
+    assert text == '{\n  "a": "ü",\n  "b": {\n    "x": [],\n    "y": {"a": null, "k": [1]}\n  }\n}\n'
+
+
+@given(st.dictionaries(st.text(), DATA))
+def test_json_comes_back_as_it_was(data: dict[str, object]) -> None:
+    assert json.loads(dump_json(data)) == data  # type: ignore[arg-type]  # Hypothesis cannot spell the recursive type

@@ -61,7 +61,7 @@ class Stop:
     def __init__(self, at: int, act: str = "fail") -> None:
         self.at, self.act, self.steps, self.sealed = at, act, 0, False
 
-    def __call__(self, step: str, path: Path) -> None:
+    def __call__(self, step: str, path: str | Path) -> None:
         self.steps += 1
         if self.steps == self.at:
             if self.act == "kill":
