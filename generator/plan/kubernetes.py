@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from generator.plan.backup import backup_facts
 from generator.plan.certificates import plan_certificates
 from generator.plan.engine import cri_socket, pause_image
 from generator.plan.etcd import plan_member, runs_external_member
@@ -34,6 +35,7 @@ def kubernetes_facts(cluster: Cluster, node: Node) -> Mapping[str, str]:
         **_engine_facts(cluster),
         **_load_balancer_facts(cluster, node),
         **_etcd_facts(cluster, node),
+        **backup_facts(cluster, node),
     })  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from generator.mirror import Mirror
+from generator.plan.backup import CERTIFICATE, takes_copies
 from generator.plan.etcd import plan_member, plan_members, runs_external_member
 from generator.plan.filesets import Fileset, Scope
 from generator.plan.kubelet import plan_kubelet
@@ -91,6 +92,8 @@ def _node(subject: Subject) -> Iterator[Artefact]:
         yield render_join(cluster, node)
     if runs_external_member(cluster, node):
         yield render_etcd(plan_member(node), plan_members(cluster), cluster.etcd.data_dir)
+    if takes_copies(cluster, node) and cluster.etcd.backup.encrypt_to:
+        yield Artefact(CERTIFICATE, cluster.etcd.backup.encrypt_to.encode())
     if cluster.load_balancer.mode is LoadBalancerMode.VIP and Role.LB in node.roles:
         yield render_keepalived(plan_vrrp(cluster, node, subject.keepalived_password))
 

@@ -14,6 +14,27 @@ etcd() {
     --cert "$PKI/etcd/healthcheck-client.crt" --key "$PKI/etcd/healthcheck-client.key" "$@"
 }
 
+# fit_tools: etcdctl, and etcdutl where etcd has it, of etcd's own version. A node whose etcd runs in a pod has none: they are
+# copied out of the running container through /proc, whatever engine runs it, and stay for the day when none runs.
+fit_tools() {
+  has etcdctl && [ "$(tool_version)" = "${1:-$(tool_version)}" ] && return
+  for pid in $(pidof etcd); do
+    for folder in usr/local/bin usr/bin; do
+      image=/proc/$pid/root/$folder
+      [ -f "$image/etcdctl" ] && [ ! -L "$image/etcdctl" ] || continue
+      rm -f "$KUBESEED/bin/etcdutl"
+      for tool in etcdctl etcdutl; do
+        [ ! -f "$image/$tool" ] || place 0755 "$KUBESEED/bin/$tool" <"$image/$tool"
+      done
+      etcdctl version >/dev/null && return
+    done
+  done
+  has etcdctl
+}
+
+# tool_version: major and minor of etcdctl.
+tool_version() { etcdctl version 2>/dev/null | sed -n 's/^etcdctl version: \([0-9]*\.[0-9]*\).*/\1/p'; }
+
 # etcd 3.4 has no etcdutl; 3.6 has these commands nowhere else.
 snapshot() { if has etcdutl; then etcdutl snapshot "$@"; else etcdctl snapshot "$@"; fi; }
 

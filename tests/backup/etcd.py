@@ -64,9 +64,7 @@ def write_pair(stem: Path, certificate: x509.Certificate, key: ec.EllipticCurveP
     private = Path(f"{stem}.key")
     private.touch(mode=0o600)
     private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
 
 
@@ -78,7 +76,6 @@ class Member:
     address: str
     home: Path
     programs: Path
-    token: str = "prod"
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -103,7 +100,7 @@ class Member:
                     str(self.programs / "etcd"), f"--name={self.name}", f"--data-dir={self.data}",
                     f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
                     f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
-                    f"--initial-cluster={initial}", f"--initial-cluster-token={self.token}",
+                    f"--initial-cluster={initial}", "--initial-cluster-token=prod",
                     "--client-cert-auth", "--peer-client-cert-auth",
                     f"--trusted-ca-file={trust}", f"--cert-file={certificate}", f"--key-file={key}",
                     f"--peer-trusted-ca-file={trust}", f"--peer-cert-file={certificate}", f"--peer-key-file={key}",
@@ -198,10 +195,10 @@ class Cluster:
 
 
 @contextmanager
-def running(home: Path, network: str, programs: Path, size: int = 3, token: str = "prod") -> Iterator[Cluster]:
+def running(home: Path, network: str, programs: Path, size: int = 3) -> Iterator[Cluster]:
     """A cluster of `size` members m1, m2 ... at NETWORK.1, NETWORK.2 ... of 127/8, stopped at the end."""
     authority = Authority("etcd-ca")
-    members = [Member(f"m{n}", f"{network}.{n}", home / f"m{n}", programs, token) for n in range(1, size + 1)]
+    members = [Member(f"m{n}", f"{network}.{n}", home / f"m{n}", programs) for n in range(1, size + 1)]
     for member in members:
         authority.write(member.pki)
         authority.issue(member.pki / "server", member.address, "127.0.0.1")

@@ -1,4 +1,4 @@
-"""A node without a machine: a root of its own in a mount namespace, with the host's /usr and kubeseed's own programs."""
+"""A node without a machine: a root of its own in a mount namespace, with the host's /usr and kubeseed's programs."""
 
 import os
 import re
@@ -24,6 +24,10 @@ if [ -s "$root/.small" ]; then mount -t tmpfs -o size="$(cat "$root/.small")" no
 exec chroot "$root" "$@"
 """
 
+FOLDERS = (
+    "usr", "dev", "proc", "run", "tmp", "root", ".local/sbin", ".local/lib/kubeseed/bin", "etc/alternatives", "etc/ssl",
+    "etc/kubernetes/manifests", "var/lib/kubelet", "var/lib/etcd", "var/backups/etcd",
+)  # fmt: skip
 NODE_CONF = {
     "CLUSTER": "prod",
     "ROLES": "etcd master",
@@ -63,14 +67,12 @@ class Node:
     member: Member
 
     def __post_init__(self) -> None:
-        for folder in ("usr", "dev", "proc", "run", "tmp", "root", "etc/alternatives", "etc/ssl", "var/lib/kubelet", "var/lib/etcd"):
+        for folder in FOLDERS:
             (self.root / folder).mkdir(parents=True)
         self.member.data.mkdir(parents=True, exist_ok=True)
         (self.root / ".data").symlink_to(self.member.data)
         for folder in ("bin", "sbin", "lib", "lib64"):
             (self.root / folder).symlink_to(f"usr/{folder}")
-        for folder in (".local/sbin", ".local/lib/kubeseed/bin", "etc/kubernetes/manifests", "var/backups/etcd"):
-            (self.root / folder).mkdir(parents=True)
         shutil.copy("/etc/ssl/openssl.cnf", self.root / "etc/ssl/openssl.cnf")
         for name in ("passwd", "group"):
             shutil.copy(f"/etc/{name}", self.root / "etc" / name)
@@ -78,8 +80,9 @@ class Node:
 
     def _install(self) -> None:
         shared = (TEMPLATES / "node" / name for name in ("lib.sh", "kubernetes.sh"))
-        for script in (*shared, *(TEMPLATES / "backup").iterdir()):
+        for script in shared:
             shutil.copy(script, self.library / script.name)
+        shutil.copytree(TEMPLATES / "backup", self.library / "backup")
         for program in ("etcdctl", "etcdutl"):
             if (self.member.programs / program).exists():
                 (self.library / "bin" / program).symlink_to(f"/etcd/{program}")
@@ -102,15 +105,14 @@ class Node:
         conf.parent.mkdir(exist_ok=True)
         conf.write_text("".join(f"{key}='{value}'\n" for key, value in {**NODE_CONF, **own, **changes}.items()))
 
-    def run(self, program: str, *arguments: str, shell: str = "", input: str = "") -> Outcome:
-        """Runs a program of /usr/local/lib/kubeseed as root of this node, in a process group of its own."""
-        path = f"/usr/local/lib/kubeseed/{program}"
+    def run(self, program: str, *arguments: str, shell: str = "") -> Outcome:
+        """Runs a program of /usr/local/lib/kubeseed/backup as root of this node, in a process group of its own."""
+        path = f"/usr/local/lib/kubeseed/backup/{program}"
         command = [*shell.split(), path] if shell else [path]
         unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
         done = subprocess.run(
             [*unshare, "sh", "-ec", ENTER, "enter", str(self.root), *command, *arguments],
             env={"PATH": "/usr/sbin:/usr/bin", "LANG": "C.UTF-8"},
-            input=input,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -142,7 +144,7 @@ class Node:
 
     def program(self, name: str, script: str) -> None:
         """A program that `run` can start."""
-        path = self.library / name
+        path = self.library / "backup" / name
         path.write_text(script)
         path.chmod(0o755)
 

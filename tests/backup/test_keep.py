@@ -47,8 +47,8 @@ SIXTY_DAYS = """#!/bin/sh
 day=0
 while [ $day -lt 60 ]; do
   echo $((1900000000 + day * 86400)) >/clock
-  /usr/local/lib/kubeseed/backup due >/said || exit 9
-  /usr/local/lib/kubeseed/backup list | wc -l
+  /usr/local/lib/kubeseed/backup/backup due >/said || exit 9
+  /usr/local/lib/kubeseed/backup/backup list | wc -l
   day=$((day + 1))
 done
 """

@@ -15,7 +15,7 @@ SAVE = """
 for file in "$@"; do :; done
 case "$*" in *'snapshot save'*) %s ;; esac
 """
-FLIP = "printf X | /usr/bin/dd of=\"$file\" bs=1 seek=20000 conv=notrunc 2>/dev/null"
+FLIP = 'printf X | /usr/bin/dd of="$file" bs=1 seek=20000 conv=notrunc 2>/dev/null'
 
 
 def spoil(node: Node, how: str) -> None:
@@ -33,7 +33,10 @@ def spoil(node: Node, how: str) -> None:
         (': >"$file"', "the snapshot is empty: 0 bytes"),
         ('/usr/bin/truncate -s 20001 "$file"', "the snapshot is truncated: 20001 bytes and no hash at the end"),
         ('/usr/bin/truncate -s 20512 "$file"', "the snapshot is damaged"),
-        ('rm "$file"; echo "Error: rpc error: code = Unavailable" >&2; exit 1', "etcdctl cannot save a snapshot: Error: rpc"),
+        (
+            'rm "$file"; echo "Error: rpc error: code = Unavailable" >&2; exit 1',
+            "etcdctl cannot save a snapshot: Error: rpc",
+        ),
         ("exit 1", "etcdctl cannot save a snapshot"),
     ],
     ids=["one byte", "empty", "truncated", "truncated to a plausible length", "etcd went away", "no word"],
@@ -87,7 +90,7 @@ def test_an_unreadable_record_is_no_record(cluster: Cluster, nodes: dict[str, No
 
 FILL = "/usr/bin/head -c 20000000 /dev/zero 2>/dev/null >/var/backups/etcd/.filler;"
 SCENARIO = """#!/bin/sh
-backup=/usr/local/lib/kubeseed/backup
+backup=/usr/local/lib/kubeseed/backup/backup
 $backup now || exit 9
 date -d @4000000000 >/clock
 $backup now

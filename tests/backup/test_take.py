@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import subprocess
 import tarfile
 
 import pytest
@@ -17,14 +16,18 @@ def taken(nodes: dict[str, Node]) -> dict[str, list[str]]:
     return {name: node.ids() for name, node in nodes.items() if node.ids()}
 
 
-def test_of_three_members_the_lowest_that_does_not_lead_takes_one_copy(cluster: Cluster, nodes: dict[str, Node]) -> None:
+def test_of_three_members_the_lowest_that_does_not_lead_takes_one_copy(
+    cluster: Cluster, nodes: dict[str, Node]
+) -> None:
     for _ in range(2):
         for node in nodes.values():
             node.backup("due")
     assert {name: len(ids) for name, ids in taken(nodes).items()} == {cluster.turn.name: 1}
 
 
-def test_a_copy_holds_the_snapshot_the_configuration_and_what_they_are(cluster: Cluster, nodes: dict[str, Node]) -> None:
+def test_a_copy_holds_the_snapshot_the_configuration_and_what_they_are(
+    cluster: Cluster, nodes: dict[str, Node]
+) -> None:
     node = nodes[cluster.turn.name]
     node.backup("now")
     copy = node.copies / node.ids()[0]
@@ -50,3 +53,16 @@ def test_nobody_but_root_can_read_a_copy(cluster: Cluster, nodes: dict[str, Node
     copy = node.copies / node.ids()[0]
     assert [oct(path.stat().st_mode & 0o7777) for path in (node.copies, copy)] == ["0o700", "0o700"]
     assert {oct(path.stat().st_mode & 0o7777) for path in copy.iterdir()} == {"0o600"}
+
+
+def test_tools_of_another_version_are_replaced_by_those_of_the_running_etcd(
+    cluster: Cluster, nodes: dict[str, Node]
+) -> None:
+    node = nodes[cluster.turn.name]
+    (node.library / "bin/etcdctl").unlink()
+    node.shim("etcdctl", '[ "$1" != version ] || { echo "etcdctl version: 3.3.27"; exit; }\nexec /etcd/etcdctl "$@"')
+    node.backup("now")
+    copied = node.library / "bin/etcdctl"
+    assert not copied.is_symlink()
+    assert copied.read_bytes() == (cluster.turn.programs / "etcdctl").read_bytes()
+    assert len(node.ids()) == 1

@@ -95,6 +95,6 @@ def test_without_quorum_the_last_member_still_takes_a_copy(cluster: Cluster, nod
 
 def test_two_at_once_on_one_node_are_one(cluster: Cluster, nodes: dict[str, Node]) -> None:
     node = nodes[cluster.turn.name]
-    node.shim("tar", "/usr/local/lib/kubeseed/backup now >&2; exec /usr/bin/tar \"$@\"")
+    node.shim("tar", '/usr/local/lib/kubeseed/backup/backup now >&2; exec /usr/bin/tar "$@"')
     assert "a backup is running on this node already" in node.backup("now")
     assert len(node.ids()) == 1
