@@ -14,6 +14,7 @@ from generator.cli_spec import AsJson, SpecFile, Strict
 if TYPE_CHECKING:  # the commands import what they need when they run, so that `--help` stays quick
     from generator.impact import Impact
     from generator.output import Changes
+    from generator.spec.cluster import Cluster
 
 OutOption = Annotated[
     Path, typer.Option("-o", "--out", metavar="OUT", help="The folder of the cluster's artefacts.", show_default=False)
@@ -52,26 +53,34 @@ def generate(
     if as_json:
         show_json({**_counts(changes), "nodes": [asdict(impact) for impact in impacts]})
     else:
-        _tell(out, changes, impacts)
+        _tell(out, order.cluster, changes, impacts)
 
 
 def _counts(changes: Changes) -> dict[str, int]:
     return {"written": len(changes.added | changes.changed), "removed": len(changes.removed)}
 
 
-def _row(impact: Impact) -> tuple[str, str, str]:
+def _row(cluster: Cluster, impact: Impact) -> tuple[str, ...]:
+    node = next((node for node in cluster.nodes if node.name == impact.node), None)
     shown = ", ".join(impact.files[:_FILES])
     more = f" and {len(impact.files) - _FILES} more" if len(impact.files) > _FILES else ""
-    return impact.node, impact.effect.value, shown + more
+    return (
+        impact.node,
+        " ".join(node.roles) if node else "",
+        str(node.address) if node else "",
+        impact.effect.value,
+        shown + more,
+    )
 
 
-def _tell(out: Path, changes: Changes, impacts: Sequence[Impact]) -> None:
+def _tell(out: Path, cluster: Cluster, changes: Changes, impacts: Sequence[Impact]) -> None:
     from generator.console import say, show_table
     from generator.impact import MEANINGS, Effect
 
     concerned = [impact for impact in impacts if impact.effect is not Effect.NOTHING]
     if concerned:
-        show_table(("node", "change", "files"), map(_row, concerned[:_ROWS]), _COLOURS)
+        rows = (_row(cluster, impact) for impact in concerned[:_ROWS])
+        show_table(("node", "roles", "address", "change", "files"), rows, _COLOURS)
     if len(concerned) > _ROWS:
         say(f"... and {len(concerned) - _ROWS} more nodes; --json names all")
     for effect in Effect:
@@ -80,6 +89,27 @@ def _tell(out: Path, changes: Changes, impacts: Sequence[Impact]) -> None:
     counts = _counts(changes)
     concern = f"{len(concerned)} of {len(impacts)} nodes concerned"
     say(f"{out}: {counts['written']} files written, {counts['removed']} removed, {concern}")
+    if any(impact.effect is Effect.NEW for impact in impacts):
+        _tell_next(out, cluster)
+
+
+def _tell_next(out: Path, cluster: Cluster) -> None:
+    from generator.console import say, show_table
+
+    boot = cluster.coordinator.boot_url or "http://COORDINATOR:8080"
+    say("\nnext:")
+    rows = (
+        ("  serve", f"kubeseed serve {out}", "the coordinator; nodes ask it at first boot"),
+        ("  watch", f"kubeseed status {out} --watch", "nodes by stages, live"),
+        ("  disc", f"kubeseed iso {out} -o DIR", "a NoCloud disc for each node; it holds the node's secret"),
+        (
+            "  URL",
+            f"ds=nocloud-net;s={boot.rstrip('/')}/seed/NODE/",
+            "kernel argument; no secret: approve the node on arrival",
+        ),
+        ("  try", f"kubeseed vm up {out}", "the nodes as virtual machines here"),
+    )
+    show_table(("", "", ""), rows)
 
 
 def diff(

@@ -25,8 +25,11 @@ class UrlSeed:
 
     @property
     def datasource(self) -> str:
-        """What cloud-init reads on the kernel's command line and in the firmware's serial number."""
-        return f"ds=nocloud;s={self.url}"
+        """What cloud-init reads on the kernel's command line and in the firmware's serial number.
+
+        `ds=nocloud` alone takes no URL before cloud-init 24.1: it is found there, and then left for the local stage.
+        """
+        return f"ds=nocloud-net;s={self.url}"
 
 
 Seed = LocalSeed | UrlSeed
