@@ -17,9 +17,8 @@ from generator.scripts import UNIT, Script
 HEADER = "#cloud-config\n"
 
 # NoCloud alone: another datasource of the network could otherwise hand root commands to the node at a later boot.
-_DATASOURCE = Landed(
-    "/etc/cloud/cloud.cfg.d/99-kubeseed.cfg", 0o644, dump_yaml({"datasource_list": ["NoCloud", "None"]})
-)
+# In one line, because cloud-init's ds-identify reads it with the shell.
+_DATASOURCE = Landed("/etc/cloud/cloud.cfg.d/99-kubeseed.cfg", 0o644, "datasource_list: [NoCloud, None]\n")
 
 
 @dataclass(frozen=True, slots=True)

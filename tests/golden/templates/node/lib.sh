@@ -1,0 +1,3 @@
+# shellcheck shell=sh
+# What all stages share.
+umask 077
