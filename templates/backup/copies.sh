@@ -1,5 +1,6 @@
-# shellcheck shell=sh disable=SC2015,SC2034,SC2153,SC2154
+# shellcheck shell=sh
 # What backup and restore share: the client of this node's etcd, and how a copy is read and judged. Sourced after kubernetes.sh.
+# shellcheck disable=SC2015,SC2034,SC2154 # A && B || C: C may follow both; others set and use the rest
 # A copy is a folder ID/ with manifest.json and the files that it lists; it counts only under its final name.
 
 unset ETCDCTL_API ETCDCTL_ENDPOINTS ETCDCTL_CACERT ETCDCTL_CERT ETCDCTL_KEY

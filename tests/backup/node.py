@@ -79,10 +79,11 @@ class Node:
         self._install()
 
     def _install(self) -> None:
-        shared = (TEMPLATES / "node" / name for name in ("lib.sh", "kubernetes.sh"))
+        shared = (TEMPLATES / "node" / name for name in ("lib.sh", "system.sh", "kubernetes.sh"))
         for script in shared:
             shutil.copy(script, self.library / script.name)
         shutil.copytree(TEMPLATES / "backup", self.library / "backup")
+        shutil.copytree(TEMPLATES / "node" / "stage", self.library / "stage")
         for program in ("etcdctl", "etcdutl"):
             if (self.member.programs / program).exists():
                 (self.library / "bin" / program).symlink_to(f"/etcd/{program}")
@@ -105,10 +106,10 @@ class Node:
         conf.parent.mkdir(exist_ok=True)
         conf.write_text("".join(f"{key}='{value}'\n" for key, value in {**NODE_CONF, **own, **changes}.items()))
 
-    def run(self, program: str, *arguments: str, shell: str = "") -> Outcome:
+    def run(self, program: str, *arguments: str, under: str = "") -> Outcome:
         """Runs a program of /usr/local/lib/kubeseed/backup as root of this node, in a process group of its own."""
         path = f"/usr/local/lib/kubeseed/backup/{program}"
-        command = [*shell.split(), path] if shell else [path]
+        command = [*under.split(), path] if under else [path]
         unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
         done = subprocess.run(
             [*unshare, "sh", "-ec", ENTER, "enter", str(self.root), *command, *arguments],
