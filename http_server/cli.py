@@ -230,9 +230,25 @@ def backup_store(
         typer.echo(backup(Out(out), file))
 
 
+def restore_store(
+    out: OutFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What backup-store wrote.", show_default=False)],
+) -> None:
+    """Put a copy of the store back. Seeds that were not used when it was made must be re-armed."""
+    from http_server.coordinator import check_out
+    from http_server.restore import restore
+    from http_server.server import lock
+
+    with _told():
+        check_out(Out(out))
+        held = lock(Out(out))
+        typer.echo(restore(Out(out), file))
+        del held
+
+
 def register(app: typer.Typer) -> None:
     """Mounts the coordinator's commands on the program."""
-    for command in (serve, status, events, approve, reassign_init, backup_store):
+    for command in (serve, status, events, approve, reassign_init, backup_store, restore_store):
         app.command()(command)
     node = typer.Typer(help="Decide about one node.", no_args_is_help=True)
     node.command()(revoke)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+UUID = r"([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?"
 LARGEST = 64 * 1024 * 1024
 
 
@@ -111,13 +112,23 @@ class Certificate(Leaf):
     authority: Annotated[AuthorityName, Field(strict=False)]
 
 
+class Boot(Strict):
+    """What a machine gets when it boots over the network; `image` is a name of the index of images."""
+
+    deploy: Literal["image", "live", "installer"]
+    image: Word
+
+
 class Node(Strict):
-    """One machine of the cluster."""
+    """One machine of the cluster. `productUuid` and `serial` are empty where the spec names none."""
 
     generation: int = Field(ge=1)
     roles: tuple[Annotated[Role, Field(strict=False)], ...] = Field(strict=False, min_length=1)
     address: Address
     macs: tuple[Mac, ...] = Field(strict=False)
+    productUuid: Annotated[str, _matching(UUID, "a UUID in lower case, or empty")] = ""  # noqa: N815
+    serial: Annotated[str, _matching(r"[ -~]{0,128}", "a serial number")] = ""
+    boot: Boot | None = None
     enrolId: Annotated[str, _matching(r"[0-9a-f]{16}", "16 hexadecimal digits")]  # noqa: N815
     secretDigest: Digest  # noqa: N815
     filesets: tuple[Word, ...] = Field(strict=False)
@@ -128,6 +139,11 @@ class Node(Strict):
     def master(self) -> bool:
         """Whether the node carries the control plane."""
         return Role.MASTER in self.roles
+
+    @property
+    def only_worker(self) -> bool:
+        """Whether the node holds nothing but its own workload: no control plane and no etcd."""
+        return set(self.roles) == {Role.WORKER}
 
 
 class Inventory(Strict):
@@ -144,6 +160,7 @@ class Inventory(Strict):
     join: Literal["token", "certificate"]
     caDays: int = Field(ge=1, le=73000)  # noqa: N815
     encryption: Literal["aescbc", "secretbox", "aesgcm"] | None
+    trustSeconds: int = Field(default=0, ge=0)  # noqa: N815
     filesets: dict[Word, tuple[FileEntry, ...]] = Field(strict=False)
     nodes: dict[Name, Node]
 

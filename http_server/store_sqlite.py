@@ -50,26 +50,23 @@ def _create(path: Path) -> None:
         connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {setup} COMMIT;")
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def _check(path: Path) -> None:
     """Refuses a file that is damaged, foreign or newer than this program."""
     hint = f"put a good copy in its place: kubeseed restore-store OUT FILE; the damaged file is {path}"
     try:
-        verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        with closing(_connect(path, write=True)) as connection:
+            verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as error:
-        raise StartError(
-            f"the store is damaged ({error}); the coordinator does not start on a damaged store", hint
-        ) from None
+        verdict, application, version = str(error), APPLICATION_ID, SCHEMA_VERSION
     if verdict != "ok":
         raise StartError(f"the store is damaged ({verdict}); the coordinator does not start on a damaged store", hint)
     if application != APPLICATION_ID:
         raise StartError(f"{path} is not a coordinator's store", hint)
     if version != SCHEMA_VERSION:
-        known = f"this kubeseed knows version {SCHEMA_VERSION}"
-        raise StartError(
-            f"the store has schema version {version}, {known}", "use the kubeseed that wrote it, or a newer one"
-        )
+        known = f"the store has schema version {version}, this kubeseed knows version {SCHEMA_VERSION}"
+        raise StartError(known, "use the kubeseed that wrote it, or a newer one")
 
 
 class SqliteStore:
@@ -153,12 +150,11 @@ def open_sqlite(path: Path, head: Path, now: Callable[[], float]) -> SqliteStore
     """The store in `path`, made when it is new. Refuses a damaged, foreign, rewritten or rolled-back one."""
     if not path.exists():
         _create(path)
-    with closing(_connect(path, write=True)) as connection:
-        _check(connection, path)
+    _check(path)
     store = SqliteStore(path, head, now)
     try:
         _check_history(store, head)
-    except StartError:
+    except (StartError, StoreUnavailableError):
         store.close()
         raise
     return store

@@ -32,7 +32,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("generator.render.every", "generator.verify"),
     ("generator.disk", "generator.manifest", "generator.iso"),
     ("generator.files", "generator.output"),
-    ("generator.diff", "generator.impact", "generator.password", "generator.judge", "generator.vm"),
+    ("generator.diff", "generator.impact", "generator.password", "generator.judge", "generator.vm", "generator.image"),
+    ("generator.pxe",),
     ("generator.workspace",),
     ("generator.console",),
     ("generator.cli_spec",),
@@ -50,12 +51,12 @@ SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
     ("http_server.routes",),
     ("http_server.request_log", "http_server.connection"),
     ("http_server.app", "http_server.admin", "http_server.table"),
-    ("http_server.server",),
+    ("http_server.server", "http_server.restore"),
     ("http_server.coordinator",),
     ("http_server.cli",),
 )
 # Only these start processes.
-PROCESS_MODULES = ("generator.judge", "generator.vm", "generator.cli")
+PROCESS_MODULES = ("generator.judge", "generator.vm", "generator.image", "generator.pxe", "generator.cli")
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -1,0 +1,296 @@
+"""The store: whole transactions, a chain of audit rows, and closed when in doubt."""
+
+import random
+import resource
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from http_server.audit_chain import ChainError, verify
+from http_server.errors import StartError
+from http_server.model import AuditEvent, Claim, Enrolment, EnrolmentState, Facts, Report, ReportState, Slot, Token
+from http_server.ports import StoreUnavailableError, Transaction
+from http_server.store_sqlite import SqliteStore, UnrecordedChangeError, all_events, open_sqlite
+from tests.http.process import Coordinator, free_port, fresh_out, run_command
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with closing(opened(tmp_path)) as made:
+        yield made
+
+
+def opened(folder: Path) -> SqliteStore:
+    return open_sqlite(folder / "store.db", folder / "head", lambda: NOW)
+
+
+def put(enrolment: Enrolment) -> Callable[[Transaction], None]:
+    def decide(transaction: Transaction) -> None:
+        transaction.put_enrolment(enrolment)
+        transaction.record(AuditEvent("put", enrolment.node))
+
+    return decide
+
+
+def test_every_word_comes_back_as_it_was_put(store: SqliteStore) -> None:
+    facts = Facts(("52:54:00:00:00:11",), "uuid", "serial", "x86_64", "debian 12", "6.1")
+    enrolment = Enrolment("m1", 2, EnrolmentState.BOUND, "d" * 64, facts, 5.5)
+    token = Token("abcdef", "w1", 1, b"sealed", NOW + 5)
+    report = Report("m1", 2, "base", ReportState.FAILED, 1.25, 3, "log\n", NOW)
+
+    def decide(transaction: Transaction) -> None:
+        transaction.put_enrolment(enrolment)
+        transaction.put_claim(Claim(1))
+        transaction.put_claim(Claim(2, node="m1"))
+        transaction.put_slot(Slot("m2", NOW))
+        transaction.put_token(token)
+        transaction.put_report(report)
+        transaction.put_sealed_keys(2, {"a": b"1"})
+        transaction.put_cluster("prod")
+        transaction.record(AuditEvent("all", detail={"x": "y"}))
+
+    store.transact(decide)
+    assert store.read(lambda view: view.enrolment("m1")) == enrolment
+    assert store.read(lambda view: view.claim()) == Claim(2, node="m1")
+    assert store.read(lambda view: view.slot()) == Slot("m2", NOW)
+    assert store.read(lambda view: (view.token("w1"), view.token_holder("abcdef"), view.tokens())) == (
+        token,
+        "w1",
+        (token,),
+    )
+    assert store.read(lambda view: view.reports()) == (report,)
+    assert store.read(lambda view: (view.sealed_keys(2), view.sealed_keys(1), view.cluster())) == (
+        {"a": b"1"},
+        {},
+        "prod",
+    )
+    assert (store.events(0, 9)[0].event.detail, store.mark()) == ({"x": "y"}, NOW)
+
+
+def test_a_decision_that_raises_changes_nothing(store: SqliteStore) -> None:
+    def decide(transaction: Transaction) -> None:
+        put(Enrolment("m1", 1))(transaction)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        store.transact(decide)
+    assert store.read(lambda view: view.enrolments()) == ()
+    assert store.events(0, 9) == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.put_enrolment(Enrolment("m1", 1)), lambda t: t.put_claim(Claim(1)), lambda t: t.put_slot(None),
+        lambda t: t.put_token(Token("a", "b", 1, b"", 0)), lambda t: t.drop_token("a"),
+        lambda t: t.put_sealed_keys(1, {"a": b""}),
+    ],
+)  # fmt: skip
+def test_no_change_without_an_audit_row(store: SqliteStore, change: Callable[[Transaction], None]) -> None:
+    with pytest.raises(UnrecordedChangeError):
+        store.transact(change)
+    assert store.read(lambda view: view.enrolments()) == ()
+
+
+def both(digest: str) -> Callable[[Transaction], None]:
+    def decide(transaction: Transaction) -> None:
+        for node in ("a", "b"):
+            put(Enrolment(node, 1, digest=digest))(transaction)
+
+    return decide
+
+
+def test_what_is_committed_survives_and_readers_see_whole_states(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as store:
+        pairs: set[tuple[str, ...]] = set()
+        done = threading.Event()
+
+        def read() -> None:
+            while not done.is_set():
+                pairs.add(tuple(found.digest for found in store.read(lambda view: view.enrolments())))
+
+        readers = [threading.Thread(target=read) for _ in range(4)]
+        for reader in readers:
+            reader.start()
+        for turn in range(50):
+            store.transact(both(str(turn)))
+        done.set()
+        for reader in readers:
+            reader.join()
+    assert all(len(set(pair)) <= 1 and len(pair) in {0, 2} for pair in pairs)
+    with closing(opened(tmp_path)) as store:
+        assert {found.digest for found in store.read(lambda view: view.enrolments())} == {"49"}
+
+
+def filled(folder: Path, rows: int = 10) -> Path:
+    with closing(opened(folder)) as store:
+        for number in range(rows):
+            store.transact(put(Enrolment(f"n{number}", 1)))
+    return folder / "store.db"
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE audit SET event = replace(event, 'n4', 'n5') WHERE seq = 5",
+        "UPDATE audit SET at = at - 1 WHERE seq = 5",
+        "UPDATE audit SET hash = previous WHERE seq = 5",
+        "DELETE FROM audit WHERE seq = 5",
+        "DELETE FROM audit WHERE seq = 1",
+        "DELETE FROM audit WHERE seq = 10",
+        "UPDATE audit SET seq = seq + 1 WHERE seq = 10",
+        "DELETE FROM audit",
+    ],
+)
+def test_tampering_with_the_audit_is_seen(tmp_path: Path, tampering: str) -> None:
+    with closing(sqlite3.connect(filled(tmp_path))) as connection:
+        connection.execute(tampering)
+        connection.commit()
+    with pytest.raises(StartError):
+        opened(tmp_path).close()
+
+
+def test_a_chain_rewritten_from_a_row_on_is_seen_by_its_head(tmp_path: Path) -> None:
+    filled(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    with closing(open_sqlite(other / "store.db", other / "head", lambda: NOW + 1)) as forged:
+        for number in range(10):
+            forged.transact(put(Enrolment(f"evil{number}", 1)))
+    (other / "store.db").replace(tmp_path / "store.db")
+    with pytest.raises(StartError, match="is not the one that"):
+        opened(tmp_path).close()
+
+
+def test_an_old_copy_put_back_is_refused(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    old = path.read_bytes()
+    filled(tmp_path, 1)
+    path.write_bytes(old)
+    with pytest.raises(StartError, match="an old copy of the store was put back"):
+        opened(tmp_path).close()
+
+
+def test_verify_names_the_row(store: SqliteStore) -> None:
+    for number in range(3):
+        store.transact(put(Enrolment(f"n{number}", 1)))
+    rows = list(all_events(store))
+    last = verify(rows)
+    assert last is not None
+    assert last.seq == 3
+    with pytest.raises(ChainError, match="row 2 is missing"):
+        verify([rows[0], rows[2]])
+    with pytest.raises(ChainError, match="row 1 is missing"):
+        verify(rows[1:])
+
+
+def damaged(path: Path, how: str, rng: random.Random) -> None:
+    data = bytearray(path.read_bytes())
+    if how == "truncated":
+        data = data[: rng.randrange(1, len(data))]
+    elif how == "zeroed":
+        at = rng.randrange(0, len(data) - 512)
+        data[at : at + 512] = bytes(512)
+    elif how == "no database":
+        data = bytearray(rng.randbytes(4096))
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("how", ["truncated", "zeroed", "no database"])
+def test_a_damaged_store_does_not_start_or_is_whole(tmp_path: Path, how: str) -> None:
+    """Some bytes of a file carry nothing; then all rows must still be there and the chain must hold."""
+    path = filled(tmp_path, 200)
+    good, rng, refused = path.read_bytes(), random.Random(7), 0
+    for _ in range(30):
+        path.write_bytes(good)
+        damaged(path, how, rng)
+        for side in ("-wal", "-shm"):
+            path.with_name(path.name + side).unlink(missing_ok=True)
+        try:
+            with closing(opened(tmp_path)) as store:
+                assert len(store.read(lambda view: view.enrolments())) == 200
+        except (StartError, StoreUnavailableError):
+            refused += 1
+    assert refused >= 20
+
+
+def test_a_newer_or_foreign_store_is_refused(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    for statement, words in (
+        ("PRAGMA user_version = 2", "schema version 2"),
+        ("PRAGMA application_id = 1", "not a coordinator's"),
+    ):
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(statement)
+        with pytest.raises(StartError, match=words):
+            opened(tmp_path).close()
+
+
+def test_backup_while_running_and_restore_kills_open_secrets(coordinator: Coordinator, tmp_path: Path) -> None:
+    root, copy = str(coordinator.out.root), tmp_path / "copy.db"
+    early = coordinator.machine("w1").enrolled()
+    assert run_command("backup-store", root, str(copy)).returncode == 0
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert run_command("backup-store", root, str(copy)).returncode == 3
+    late = coordinator.machine("w2").enrolled()
+    assert "already serves" in run_command("restore-store", root, str(copy)).stderr
+    coordinator.kill()
+    done = run_command("restore-store", root, str(copy))
+    assert done.returncode == 0, done.stderr
+    assert "m1, m2, m3, w2" in done.stdout
+    coordinator.start()
+    assert early.get("/v1/backends").status_code == 200
+    assert late.get("/v1/backends").status_code == 401
+    assert late.enrol().status_code == 401
+    assert coordinator.order("/nodes/w2/rearm").status_code == 200
+    assert late.enrol().status_code == 200
+    assert any(row["action"] == "store-restored" for row in coordinator.events())
+
+
+def test_a_copy_that_is_not_one_is_not_restored(tmp_path: Path) -> None:
+    out = fresh_out(tmp_path, free_port())
+    before = (out.root / "state" / "coordinator.db").read_bytes()
+    nonsense = tmp_path / "nonsense"
+    nonsense.write_bytes(b"hello" * 1000)
+    for source in (nonsense, tmp_path / "missing"):
+        assert run_command("restore-store", str(out.root), str(source)).returncode == 3
+    assert (out.root / "state" / "coordinator.db").read_bytes() == before
+
+
+def test_audit_commands(coordinator: Coordinator) -> None:
+    root = str(coordinator.out.root)
+    coordinator.machine("w1").enrolled()
+    assert "every one as it was written" in run_command("audit", "verify", root).stdout
+    assert "enrolment-bound w1 by node w1" in run_command("audit", "tail", root, "-n", "1").stdout
+    coordinator.kill()
+    with closing(sqlite3.connect(coordinator.out.root / "state" / "coordinator.db")) as connection:
+        connection.execute("UPDATE audit SET event = replace(event, 'w1', 'w2')")
+        connection.commit()
+    done = run_command("audit", "verify", root)
+    assert (done.returncode, "was changed after it was written" in done.stderr) == (3, True)
+
+
+def test_a_full_disk_stops_changes_not_answers_and_heals(coordinator: Coordinator) -> None:
+    """RLIMIT_FSIZE makes every write beyond so many bytes fail, as a full disk does."""
+    worker = coordinator.machine("w1").enrolled()
+    assert coordinator.process is not None
+    pid = coordinator.process.pid
+    assert pid is not None
+    hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+    wal = coordinator.out.root / "state" / "coordinator.db-wal"
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (wal.stat().st_size + 30_000, hard))
+    answers = [worker.report("base", "failed", log="x" * 8000, attempt=str(number)).status_code for number in range(20)]
+    assert answers[0] == 200
+    assert answers[-1] == 503
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, hard))
+    assert coordinator.machine("w2").enrol().status_code == 503
+    assert worker.get("/v1/backends").status_code == 200
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+    assert coordinator.machine("w2").enrol().status_code == 200
+    assert "every one as it was written" in run_command("audit", "verify", str(coordinator.out.root)).stdout
