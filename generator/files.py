@@ -16,6 +16,7 @@ from generator.render.dump import Data, dump_json
 from generator.render.filesets import Subject, render_fileset
 from generator.render.meta_data import render_meta_data
 from generator.render.network_config import render_network_config
+from generator.render.pxe import render_boot
 from generator.scripts import Script, Scripts
 from generator.spec.cluster import Cluster
 from generator.spec.node import Node
@@ -44,6 +45,8 @@ def render_files(inputs: Inputs, *, done: Callable[[str], None] = _unwatched) ->
     for path, data in dump_bundle(inputs.bundle).items():
         yield Artefact(path, data, 0o600, secret=True)
     yield Artefact("pxe/ca.crt", inputs.bundle.root.certificate.encode())
+    if inputs.cluster.pxe:
+        yield from render_boot(inputs.cluster, inputs.cluster.pxe)
     coordinator = _Coordinator()
     for node in inputs.cluster.nodes:
         yield from map(verify, _node(inputs, node, coordinator))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from generator.check import address, balancer, host, identity, label, release, role, stage, subnet, unsupported
+from generator.check import address, balancer, host, identity, label, pxe, release, role, stage, subnet, unsupported
 from generator.check.finding import Finding, Rule
 from generator.profile import Profile
 from generator.spec.cluster import Cluster
@@ -46,6 +46,11 @@ RULES: tuple[Rule, ...] = (
     label.check_labels,
     label.check_taints,
     stage.check_skipped_stages,
+    pxe.check_boot_url,
+    pxe.check_machines,
+    pxe.check_range,
+    pxe.check_live,
+    pxe.check_trust,
 )
 PROFILE_RULES: tuple[Callable[[Cluster, Mapping[str, Profile]], Iterator[Finding]], ...] = (
     host.check_profiles,

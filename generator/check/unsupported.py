@@ -35,7 +35,6 @@ def _on_hosts(key: str, used: Callable[[HostSettings], bool]) -> Uses:
 
 
 _LATER = "install it with kubectl or helm when the cluster is up"
-_NOT_MATCHED = "leave it out: a machine is known by its seed alone"
 
 UNSUPPORTED: tuple[Unsupported, ...] = (
     Unsupported(
@@ -64,11 +63,6 @@ UNSUPPORTED: tuple[Unsupported, ...] = (
         _LATER,
     ),
     Unsupported(
-        "pxe",
-        _when(("pxe",), lambda cluster: cluster.pxe is not None),
-        "leave the section out and boot the nodes from their seeds",
-    ),
-    Unsupported(
         "upgradeKernel",
         _on_hosts("upgradeKernel", lambda host: host.upgrade_kernel),
         "leave it false and upgrade the kernel in the image",
@@ -81,10 +75,6 @@ UNSUPPORTED: tuple[Unsupported, ...] = (
     Unsupported(
         "checkUniqueIds: false", _on_hosts("checkUniqueIds", lambda host: not host.check_unique_ids), "leave it true"
     ),
-    Unsupported(
-        "nodes.productUuid", _on_nodes("productUuid", lambda node: node.product_uuid is not None), _NOT_MATCHED
-    ),
-    Unsupported("nodes.serial", _on_nodes("serial", lambda node: node.serial is not None), _NOT_MATCHED),
 )
 
 

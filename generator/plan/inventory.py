@@ -7,6 +7,7 @@ from generator.plan.certificates import inventory_certificates
 from generator.plan.filesets import Fileset
 from generator.plan.host import roles
 from generator.plan.load_balancer import backends, endpoint
+from generator.plan.pxe import image_of, trust_seconds
 from generator.render.dump import Data
 from generator.spec.bootstrap import Stage
 from generator.spec.cluster import Cluster
@@ -30,6 +31,7 @@ def inventory_cluster(cluster: Cluster, spec_digest: str) -> dict[str, Data]:
         "join": cluster.bootstrap.join.value,
         "caDays": cluster.kubernetes.certificate_validity.ca.days,
         "encryption": encryption.algorithm.value if encryption else None,
+        "trustSeconds": trust_seconds(cluster),
     }
 
 
@@ -41,9 +43,18 @@ def inventory_node(cluster: Cluster, node: Node, enrolment: Enrolment, filesets:
         "roles": roles(node),
         "address": str(node.address),
         "macs": node.all_macs,
+        "productUuid": node.product_uuid or "",
+        "serial": node.serial or "",
+        "boot": _boot(cluster, node),
         "enrolId": enrolment.id,
         "secretDigest": enrolment.digest,
         "filesets": tuple(fileset.name for fileset in filesets),
         "skipStages": cluster.bootstrap.skip_stages,
         "certificates": certificates,
     }
+
+
+def _boot(cluster: Cluster, node: Node) -> Data:
+    """What the machine gets when it boots over the network; null when it never does."""
+    image = image_of(node) if cluster.pxe else ""
+    return {"deploy": node.pxe.deploy.value, "image": image} if image else None

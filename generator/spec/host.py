@@ -7,13 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from generator import value
+from generator.spec.disk import Disk
 from generator.spec.field import (
     EMPTY,
-    Address,
     AddressText,
     Flag,
     Host,
-    Integer,
     Line,
     MapOf,
     Parsed,
@@ -21,9 +20,10 @@ from generator.spec.field import (
     Section,
     matching,
 )
+from generator.spec.node_network import NodeNetwork
+from generator.spec.pxe import NodePxe
 
 LoginName = Annotated[str, matching(r"[a-z_][a-z0-9_-]{0,31}", "a login name", "ops")]
-DiskDevice = Annotated[str, matching(r"/dev/[A-Za-z0-9/_.:-]+", "a disk", "/dev/sda")]
 TimeZone = Annotated[str, matching(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", "a time zone", "Europe/Berlin")]
 
 
@@ -52,32 +52,10 @@ class User(Section):
     sudo: Flag = Field(True, description="May become root.")
 
 
-class NodeNetwork(Section):
-    """The node's own network."""
+class Firewall(StrEnum):
+    """What is done with the machine's packet filter."""
 
-    dhcp: Flag = Field(
-        False,
-        description="Take the address from DHCP; the node's `address` must then be what the DHCP server hands out.",
-    )
-    gateway: Address | None = Field(None, description="Default gateway; null is none.")
-    nameservers: tuple[Address, ...] = Field((), description="DNS resolvers.")
-    prefix: Integer = Field(24, ge=1, le=128, description="Prefix length of the node's network.")
-
-
-class DiskLayout(StrEnum):
-    """How the installer partitions the disk."""
-
-    SIMPLE = "simple"
-
-
-class Disk(Section):
-    """The disk that an installer writes to; cloud images do not use it."""
-
-    device: DiskDevice | None = Field(
-        None,
-        description="The disk, like /dev/sda or /dev/disk/by-id/...; null is the installer's first disk.",
-    )
-    layout: DiskLayout = Field(DiskLayout.SIMPLE, description="simple: boot partitions and one root file system.")
+    MANAGED = "managed"
 
 
 class HostSettings(Section):
@@ -87,13 +65,23 @@ class HostSettings(Section):
     timezone: TimeZone = Field("Asia/Shanghai", description="Time zone of the tz database.")
     ntp: tuple[Host, ...] = Field(("ntp.aliyun.com",), description="Time servers; empty keeps those of the OS.")
     users: tuple[User, ...] = Field((), description="Accounts to make.")
-    disable_firewall: Flag = Field(True, description="Switch off firewalld and ufw.")
-    upgrade_kernel: Flag = Field(False, description="Install the newest kernel of the OS at first boot.")
+    disable_firewall: Flag = Field(
+        True, description="Switch off firewalld and ufw, as kubeadm-ha does; false leaves them as they are."
+    )
+    firewall: Firewall | None = Field(
+        None,
+        description="managed: keep strangers out of every port but those of the node's roles, whatever disableFirewall "
+        "says; null: what disableFirewall says.",
+    )
+    upgrade_kernel: Flag = Field(
+        False, description="Install the newest kernel of the OS at first boot, and reboot once, before the node enrols."
+    )
     hosts: MapOf[AddressText, tuple[Host, ...]] = Field(
         EMPTY, description="Further lines of /etc/hosts: an address and its names."
     )
     network: NodeNetwork = Field(NodeNetwork(), description="The node's own network.")
-    disk: Disk = Field(Disk(), description="The disk that an installer writes to.")
+    disk: Disk = Field(Disk(), description="The machine's disks.")
+    pxe: NodePxe = Field(NodePxe(), description="What the machine does when it boots over the network.")
     check_resources: Flag = Field(
         True, description="Stop on a machine that is too small: master 2 CPUs and 2 GiB, worker 2 CPUs and 4 GiB."
     )

@@ -1,0 +1,1 @@
+"""Builds and keeps what machines boot over the network: disk images, kernels, initramfs, squashfs."""

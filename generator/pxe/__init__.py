@@ -1,0 +1,1 @@
+"""Runs the boot server beside the coordinator, and explains how far each machine came."""
