@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,12 +61,12 @@ def check_out(out: Out) -> None:
 
 
 @contextmanager
-def assemble(settings: Settings) -> Iterator[Coordinator]:
+def assemble(settings: Settings, source: Callable[[], float] = time.time) -> Iterator[Coordinator]:
     """The coordinator of an OUT, its store open and initialised. Raises StartError before anything is served."""
     out = settings.out
     check_out(out)
     inventory_file = InventoryFile(out.inventory)
-    clock = HighWaterClock()
+    clock = HighWaterClock(source=source)
     key = load_keyring_key(out.keyring_key, store_is_new=not out.store.exists())
     store = open_sqlite(out.store, out.audit_head, clock.now)
     try:
