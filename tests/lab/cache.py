@@ -3,12 +3,11 @@
 import contextlib
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.lab.command import say
+from tests.lab.command import run, say
 
 UNUSED_DAYS = 30
 
@@ -33,8 +32,7 @@ def cached(kind: str, digest: str, build: Callable[[Path], None]) -> Path:
 
 def _build(folder: Path, build: Callable[[Path], None]) -> None:
     new = folder.with_name(f".{folder.name}.new")
-    if new.exists():
-        shutil.rmtree(new)
+    remove(new)
     new.mkdir()
     began = time.monotonic()
     say(f"building {folder.name}, once ...")
@@ -43,11 +41,16 @@ def _build(folder: Path, build: Callable[[Path], None]) -> None:
     say(f"built {folder} in {time.monotonic() - began:.0f} s")
 
 
+def remove(folder: Path) -> None:
+    """Removes a tree that may hold a root file system, and nothing that is mounted in it."""
+    run(["rm", "-rf", "--one-file-system", folder], timeout=300)
+
+
 def _drop_unused(kind: str) -> None:
     """Removes what no run has asked for in a month."""
     for old in cache_root().glob(f"{kind}-*"):
         if old.is_dir() and time.time() - old.stat().st_mtime > UNUSED_DAYS * 86400:
-            shutil.rmtree(old)
+            remove(old)
 
 
 @contextlib.contextmanager

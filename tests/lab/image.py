@@ -19,6 +19,9 @@ UNWANTED = (
 COMMAND_LINE = "root=LABEL=root rw console=ttyS0"
 MINUTES = 60
 
+# What is mounted meanwhile, and every process, is gone when the command is, even when it is killed.
+ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc")
+
 Finish = Callable[[Path], None]
 
 
@@ -52,7 +55,8 @@ def _build(folder: Path, recipe: Recipe, finish: Finish | None) -> None:
 def _bootstrap(root: Path, recipe: Recipe, log: Path) -> None:
     options = [f"--dpkgopt=path-exclude={path}" for path in UNWANTED]
     include = f"--include={','.join(recipe.packages)}"
-    run(["mmdebstrap", "--variant=apt", include, *options, recipe.suite, root], timeout=20 * MINUTES, log=log)
+    command: list[str | Path] = ["mmdebstrap", "--variant=apt", include, *options, recipe.suite, root]
+    run([*ALONE, *command], timeout=20 * MINUTES, log=log)
 
 
 def _make_disk(folder: Path, root: Path, recipe: Recipe) -> None:

@@ -1,0 +1,39 @@
+"""Knows how Kubernetes 1.20.2 is built of Debian 12's source package: in a chroot of its own, about ten minutes, once."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from tests.lab.cache import cached, remove
+from tests.lab.command import run
+from tests.lab.image import ALONE, MINUTES
+from tests.lab.recipe import SUITE
+
+VERSION = "1.20.2"
+HERE = Path(__file__).resolve().parent
+MIRROR = "http://deb.debian.org/debian"
+PACKAGES = (
+    *("golang-go", "dpkg-dev", "make", "rsync", "which", "ca-certificates", "gcc", "libc6-dev"),
+    "golang-github-modern-go-reflect2-dev",
+)
+
+
+def kubernetes_programs() -> Path:
+    """The folder with kubeadm, kubelet, kubectl, the control plane's programs, kube-proxy, crictl and pause."""
+    inputs = [Path(__file__), HERE / "compile.sh", HERE / "crictl.go", HERE / "pause.c"]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest()
+    return cached(f"kubernetes-{VERSION}", digest, _compile)
+
+
+def _compile(folder: Path) -> None:
+    root = folder / "root"
+    sources = [f"{kind} {MIRROR} {SUITE} main" for kind in ("deb", "deb-src")]
+    include = f"--include={','.join(PACKAGES)}"
+    bootstrap: list[str | Path] = ["mmdebstrap", "--variant=apt", include, SUITE, root, *sources]
+    run([*ALONE, *bootstrap], timeout=20 * MINUTES)
+    for name in ("compile.sh", "crictl.go", "pause.c"):
+        shutil.copy(HERE / name, root / "root" / name)
+    run([*ALONE, "chroot", root, "sh", "/root/compile.sh", VERSION], timeout=60 * MINUTES, log=folder / "compile.log")
+    for program in (root / "root/programs").iterdir():
+        shutil.move(program, folder / program.name)
+    remove(root)

@@ -1,0 +1,83 @@
+"""Knows the image of a Kubernetes node: Debian with an engine, balancers and etcd, our Kubernetes, its images loaded."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from tests.lab.command import run
+from tests.lab.image import ALONE, MINUTES, built
+from tests.lab.kubernetes.archive import with_libraries, write_archive
+from tests.lab.kubernetes.compile import VERSION, kubernetes_programs
+from tests.lab.recipe import DEBIAN, Recipe
+
+HERE = Path(__file__).resolve().parent
+REGISTRY = "registry.k8s.io"
+# The tags that kubeadm 1.20.2 asks for (cmd/kubeadm/app/constants); what is inside etcd's is Debian's 3.4.23.
+PAUSE, ETCD = "pause:3.2", "etcd:3.4.13-0"
+ON_NODES = ("kubeadm", "kubelet", "kubectl", "crictl")
+# A pod network for one node at a time: pods of different nodes do not meet, and nothing in the proofs needs them to.
+CONFLIST = """{
+  "cniVersion": "0.3.1",
+  "name": "lab",
+  "plugins": [
+    {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
+     "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.244.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+    {"type": "portmap", "capabilities": {"portMappings": true}}
+  ]
+}
+"""
+NODE = Recipe(
+    "kubernetes",
+    (
+        *DEBIAN.packages,
+        *("containerd", "runc", "containernetworking-plugins", "conntrack", "iptables", "ebtables", "ethtool", "socat"),
+        *("ipset", "ipvsadm", "iputils-ping", "jq", "etcd-server", "etcd-client", "haproxy", "keepalived"),
+        *("nginx", "libnginx-mod-stream"),
+    ),
+    {**DEBIAN.files, "etc/cni/net.d/10-lab.conflist": CONFLIST},
+    enable=DEBIAN.enable,
+    disable=("etcd.service", "haproxy.service", "keepalived.service", "nginx.service", "containerd.service"),
+    mask=DEBIAN.mask,
+    megabytes=6144,
+)
+
+
+def kubernetes_image() -> Path:
+    """The image folder of a node that has to fetch nothing."""
+    programs = kubernetes_programs()
+    ours = [Path(__file__), HERE / "archive.py", HERE / "load.sh"]
+    inputs = (programs.name, *(hashlib.sha256(path.read_bytes()).hexdigest() for path in ours))
+    return built(NODE, lambda root: _finish(root, programs), *inputs)
+
+
+def _finish(root: Path, programs: Path) -> None:
+    for name in ON_NODES:
+        shutil.copy(programs / name, root / "usr/bin" / name)
+    shutil.copytree(root / "usr/lib/cni", root / "opt/cni/bin", dirs_exist_ok=True)
+    archives = root / "root/archives"
+    archives.mkdir()
+    _write_archives(archives, root, programs)
+    _load(root)
+    shutil.rmtree(archives)
+
+
+def _write_archives(folder: Path, root: Path, programs: Path) -> None:
+    for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
+        write_archive(
+            folder / f"{name}.tar", [f"{REGISTRY}/{name}:v{VERSION}"], {f"/usr/local/bin/{name}": programs / name}
+        )
+    proxy = with_libraries(root, ["/usr/sbin/iptables-restore", "/usr/sbin/conntrack", "/usr/sbin/ipset"])
+    proxy["/usr/local/bin/kube-proxy"] = programs / "kube-proxy"
+    write_archive(folder / "kube-proxy.tar", [f"{REGISTRY}/kube-proxy:v{VERSION}"], proxy)
+    etcd = with_libraries(root, ["/usr/bin/etcd", "/usr/bin/etcdctl"])
+    write_archive(folder / "etcd.tar", [f"{REGISTRY}/{ETCD}"], etcd)
+    write_archive(folder / "pause.tar", [f"{REGISTRY}/{PAUSE}"], {"/pause": programs / "pause"}, ["/pause"])
+
+
+def _load(root: Path) -> None:
+    """Fills the engine's store once: on a node it would take a minute and a half."""
+    shutil.copy(HERE / "load.sh", root / "root/load.sh")
+    for folder in ("proc", "sys", "dev"):
+        (root / folder).mkdir(exist_ok=True)
+    run([*ALONE, "sh", HERE / "load.sh", root], timeout=10 * MINUTES)
+    (root / "root/load.sh").unlink()
