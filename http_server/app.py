@@ -6,14 +6,14 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
@@ -111,14 +111,17 @@ class Road:
             raise unavailable("busy", "too many requests at once")
 
     async def _handled(self, request: Request, call: Call) -> Answer:
-        body = await self._body(request)
         call = replace(
             call,
             path={name: str(value) for name, value in request.path_params.items()},
             query=request.url.query,
-            body=body,
             etag=request.headers.get("if-none-match", ""),
         )
+        if self.route.streamed:
+            self._check_type(request)
+            stream = _pieces(request, self.route.body, self._context.settings.limits.blob_pause)
+            return cast("Answer", await self.route.handler(self._context, replace(call, stream=stream)))  # type: ignore[misc]  # streamed handlers wait
+        call = replace(call, body=await self._body(request))
         if self._waits:
             return cast("Answer", await self.route.handler(self._context, call))  # type: ignore[misc]  # _waits says which
         with self._under_way():
@@ -142,10 +145,14 @@ class Road:
                 body = await _read(request, self.route.body)
         except TimeoutError:
             raise ApiError(400, "body-too-slow", "the body did not arrive in time") from None
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if body and media_type != self.route.media_type:
-            raise ApiError(415, "unsupported-type", f"the body must be {self.route.media_type}")
+        if body:
+            self._check_type(request)
         return body
+
+    def _check_type(self, request: Request) -> None:
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != self.route.media_type:
+            raise ApiError(415, "unsupported-type", f"the body must be {self.route.media_type}")
 
     def _remember(self, error: ApiError, call: Call) -> None:
         """Refused credentials and roles leave an audit row, at most one a minute for each peer or node."""
@@ -172,6 +179,26 @@ async def _read(request: Request, limit: int) -> bytes:
         if len(body) > limit:
             raise too_large
     return bytes(body)
+
+
+async def _pieces(request: Request, limit: int, pause: float) -> AsyncIterator[bytes]:
+    """The body as it arrives: at most `limit` bytes, no piece later than `pause` seconds after the one before."""
+    too_large = ApiError(413, "too-large", f"the body may have at most {limit} bytes")
+    if int(request.headers.get("content-length", "0")) > limit:
+        raise too_large
+    arriving, size = aiter(request.stream()), 0
+    while True:
+        try:
+            async with asyncio.timeout(pause):
+                piece = await anext(arriving)
+        except StopAsyncIteration:
+            return
+        except (TimeoutError, ClientDisconnect):
+            raise ApiError(400, "body-too-slow", "the body did not arrive in time") from None
+        size += len(piece)
+        if size > limit:
+            raise too_large
+        yield piece
 
 
 def _slow_down(wait: float) -> None:

@@ -83,6 +83,8 @@ def authorise(who: Who, caller: Caller, inventory: Inventory) -> None:
     node = inventory.nodes[caller.node]
     if who is Who.MASTERS and not node.master:
         raise forbidden("only masters may have this")
+    if who is Who.MEMBERS and not node.member:
+        raise forbidden("only nodes with etcd may do this")
     if who is Who.FIRST_MASTER and caller.node != inventory.firstMaster:
         raise forbidden("only the first master may do this")
     if who is Who.JOINERS and caller.node == inventory.firstMaster:

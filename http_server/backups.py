@@ -1,4 +1,4 @@
-"""Knows the folder of backups: content by its digest, and each backup as a folder that can be restored as it lies there.
+"""Knows the folder of backups: content by its digest, and each backup as a folder that can be restored as it is.
 
 A backup's files are hard links to `blobs/<sha256>`; a blob that nothing else links to belongs to no backup (any more).
 """
@@ -108,13 +108,13 @@ class Backups:
         """The files of a manifest whose content is not here."""
         return tuple(file for file in manifest.files if not _has_size(self._blobs / file.sha256, file.bytes))
 
-    def add(self, manifest: Manifest, data: bytes) -> bool:
-        """Makes a backup of contents that are here. False when it was here before; DamagedError when it is another."""
+    def add(self, manifest: Manifest, data: bytes) -> None:
+        """Makes a backup of contents that are here; again is the same as once. DamagedError when its id is taken."""
         folder, new = self._copies / manifest.id, self._copies / f".{manifest.id}"
         if folder.exists():
             if (folder / MANIFEST).read_bytes() != data:
                 raise DamagedError("another backup has this id")
-            return False
+            return
         for file in manifest.files:
             check_snapshot(self._blobs / file.sha256, file)
         new.mkdir(FOLDER)
@@ -123,7 +123,6 @@ class Backups:
         create_private(new / MANIFEST, data)
         new.rename(folder)
         sync_folder(self._copies)
-        return True
 
     def all(self) -> tuple[Backup, ...]:
         """Every backup, newest first by id. A folder whose manifest is not one is left out: `verify` tells of it."""
@@ -174,6 +173,13 @@ class Backups:
         return int(self._wanted.read_text()) if self._wanted.exists() else 0
 
 
+def prepared(root: Path) -> Backups:
+    """The backups below this folder, which is made when it is missing."""
+    backups = Backups(root)
+    backups.prepare()
+    return backups
+
+
 def thinned(backups: Iterable[tuple[str, float]]) -> frozenset[str]:
     """The ids that stay, of ids with their times: the newest of each of the latest periods, and the newest three."""
     newest_first = sorted(backups, key=lambda one: (one[1], one[0]), reverse=True)
@@ -199,7 +205,7 @@ def digest_of(path: Path) -> str:
 
 
 def check_snapshot(path: Path, file: File) -> None:
-    """DamagedError unless a plain snapshot ends with the SHA-256 of all its other bytes, as `etcdctl snapshot save` does."""
+    """DamagedError unless a plain snapshot ends with the SHA-256 of its other bytes, as etcdctl writes it."""
     if file.name != "snapshot.db":
         return
     running, left = hashlib.sha256(), file.bytes - 32

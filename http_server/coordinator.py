@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from http_server.app import Traffic, build_app
+from http_server.backups import prepared
 from http_server.bell import Bell
 from http_server.clock import HighWaterClock
 from http_server.errors import StartError
@@ -101,6 +102,8 @@ def _wire(
         enrol_rate=Rate(limits.enrol_rate),
         alarm_rate=Rate(ONCE_A_MINUTE),
         keysets=keysets,
+        backups=prepared(settings.out.backups),
+        upload_gate=asyncio.Semaphore(limits.uploads),
     )
     tls = ServerTls(load_root(settings.out), clock.now, lambda fresh: _announce(store, fresh))
     tls.keep(inventory_file.current.hosts)

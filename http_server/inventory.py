@@ -141,6 +141,11 @@ class Node(Strict):
         return Role.MASTER in self.roles
 
     @property
+    def member(self) -> bool:
+        """Whether a member of etcd may run here: by role, or as kubeadm's own on a master."""
+        return bool({Role.MASTER, Role.ETCD} & set(self.roles))
+
+    @property
     def only_worker(self) -> bool:
         """Whether the node holds nothing but its own workload: no control plane and no etcd."""
         return set(self.roles) == {Role.WORKER}

@@ -24,6 +24,7 @@ class Who(StrEnum):
     MASTERS = "masters"
     FIRST_MASTER = "first-master"
     JOINERS = "joiners"
+    MEMBERS = "members"
 
 
 class Scheme(StrEnum):

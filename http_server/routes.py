@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from http_server.model import Auth, Who
-from http_server.service import authority, backends, certificate, enrol, files, init, operator, report, seed
+from http_server.service import authority, backends, backup, certificate, enrol, files, init, operator, report, seed
 from http_server.service import join as joining
 from http_server.service.context import Context
 from http_server.settings import Limits
-from http_server.wire import CSR, FORM, Answer, Call
+from http_server.wire import BYTES, CSR, FORM, JSON, Answer, Call
 
 Handler = Callable[[Context, Call], Answer] | Callable[[Context, Call], Awaitable[Answer]]
 
@@ -24,7 +24,10 @@ class Listener(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route. `body` is the largest body in bytes, 0 for none; `media_type` is the only type taken."""
+    """One route. `body` is the largest body in bytes, 0 for none; `media_type` is the only type taken.
+
+    A `streamed` body is never in memory as a whole: the handler reads it while it arrives.
+    """
 
     listener: Listener
     method: str
@@ -34,6 +37,7 @@ class Route:
     who: Who = Who.ALL
     body: int = 0
     media_type: str = ""
+    streamed: bool = False
 
 
 LIMITS = Limits()
@@ -51,6 +55,9 @@ ROUTES: tuple[Route, ...] = (
     Route(TLS, "GET", "/v1/join", joining.join, Auth.NODE, Who.JOINERS),
     Route(TLS, "GET", "/v1/backends", backends.backends, Auth.NODE),
     Route(TLS, "POST", "/v1/reports", report.report, Auth.NODE, Who.ALL, LIMITS.report_body, FORM),
+    Route(TLS, "POST", "/v1/backups/{digest}", backup.take_blob, Auth.NODE, Who.MEMBERS, LIMITS.blob, BYTES, True),
+    Route(TLS, "POST", "/v1/backups", backup.take_backup, Auth.NODE, Who.MEMBERS, LIMITS.manifest, JSON),
+    Route(TLS, "GET", "/v1/backups/wanted", backup.wanted, Auth.NODE, Who.MEMBERS),
     Route(PLAIN, "GET", "/healthz", backends.healthz, Auth.NONE),
     Route(PLAIN, "GET", "/ca.crt", seed.root_certificate, Auth.NONE),
     Route(PLAIN, "GET", "/seed/{node}/{file}", seed.seed, Auth.NONE),
@@ -59,6 +66,7 @@ ROUTES: tuple[Route, ...] = (
     Route(SOCKET, "POST", "/nodes/{node}/approve", operator.approve, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
     Route(SOCKET, "POST", "/nodes/{node}/revoke", operator.revoke, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
     Route(SOCKET, "POST", "/nodes/{node}/rearm", operator.rearm, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
+    Route(SOCKET, "POST", "/backups/now", backup.want, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
     Route(SOCKET, "POST", "/init/reassign", operator.reassign, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
 )
 

@@ -14,6 +14,10 @@ class Limits:
     log_tail: int = 8 * 1024
     first_request: float = 10.0
     body_time: float = 10.0
+    manifest: int = 64 * 1024
+    blob: int = 16 * 1024**3
+    blob_pause: float = 60.0
+    uploads: int = 4
     idle: float = 75.0
     longest_wait: float = 25.0
     connections: int = 4096
@@ -99,6 +103,10 @@ class Out:
     @property
     def audit_head(self) -> Path:
         return self.state / "audit.head"
+
+    @property
+    def backups(self) -> Path:
+        return self.state / "backups"
 
     @property
     def socket(self) -> Path:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from http_server.errors import ApiError
@@ -14,11 +14,20 @@ TAR = "application/x-tar"
 PEM = "application/x-pem-file"
 FORM = "application/x-www-form-urlencoded"
 CSR = "application/pkcs10"
+BYTES = "application/octet-stream"
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that passed the limits: who asks, the route's parameters, the body, an id for the log."""
+    """One request that passed the limits: who asks, the route's parameters, the body, an id for the log.
+
+    The body of a streamed route is in `stream`, piece by piece, and its limit is kept while it is read.
+    """
 
     caller: Caller = field(default_factory=lambda: Caller(Scheme.NONE))
     request: str = ""
@@ -27,6 +36,7 @@ class Call:
     query: str = ""
     body: bytes = b""
     etag: str = ""
+    stream: AsyncIterator[bytes] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)

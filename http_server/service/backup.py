@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 async def take_blob(context: Context, call: Call) -> Answer:
-    """POST /v1/backups/blobs/{digest}: content of this SHA-256. 200 only after it was read back from the disk."""
+    """POST /v1/backups/{digest}: content of this SHA-256. 200 only after it was read back from the disk."""
     try:
         digest = parse_digest(call.path["digest"])
     except ValueError as error:
@@ -57,9 +57,10 @@ def take_backup(context: Context, call: Call) -> Answer:
     _refuse_foreign(context, call, manifest)
     if missing := context.backups.missing(manifest):
         raise conflict("contents-missing", f"wanted first: {' '.join(file.sha256 for file in missing)}")
-    if _guard(lambda: context.backups.add(manifest, call.body)):
-        removed = context.backups.thin()
-        context.decide(lambda transaction: _record(context, transaction, call, manifest, removed))
+    if manifest.id not in context.backups.ids():
+        context.decide(lambda transaction: _record(context, transaction, call, manifest))
+    _guard(lambda: context.backups.add(manifest, call.body))
+    context.backups.thin()
     return say("stored")
 
 
@@ -87,16 +88,14 @@ def _etcd_ca(context: Context, view: View) -> str:
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-def _record(
-    context: Context, transaction: Transaction, call: Call, manifest: Manifest, removed: tuple[str, ...]
-) -> None:
+def _record(context: Context, transaction: Transaction, call: Call, manifest: Manifest) -> None:
     require_live(context, transaction, call)
-    detail = {"id": manifest.id, "revision": str(manifest.revision), "sha256": hashlib.sha256(call.body).hexdigest()}
-    transaction.record(event(call, "backup-stored", **detail, removed=" ".join(removed)))
+    digest = hashlib.sha256(call.body).hexdigest()
+    transaction.record(event(call, "backup-stored", id=manifest.id, revision=str(manifest.revision), sha256=digest))
 
 
 def wanted(context: Context, call: Call) -> Answer:
-    """GET /v1/backups/wanted: the moment, in seconds, that the newest backup must not be older than; 0 without a wish."""
+    """GET /v1/backups/wanted: the moment, in seconds, that the newest backup must not be older than; 0: no wish."""
     del call
     return say(str(context.backups.wanted))
 

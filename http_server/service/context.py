@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from http_server.authenticate import is_live
+from http_server.backups import Backups
 from http_server.bell import Bell
 from http_server.clock import Clock
 from http_server.errors import ApiError, unauthorised
@@ -52,6 +53,8 @@ class Context:
     node_rate: Rate
     enrol_rate: Rate
     alarm_rate: Rate
+    backups: Backups
+    upload_gate: asyncio.Semaphore
     kubernetes_gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     keysets: KeysetCache = field(default_factory=KeysetCache)
 

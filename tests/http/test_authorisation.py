@@ -33,6 +33,9 @@ ALLOWED: dict[tuple[str, str, str], set[str]] = {
     ("tls", "GET", "/v1/join"): NODES - {"first master"},
     ("tls", "GET", "/v1/backends"): NODES,
     ("tls", "POST", "/v1/reports"): NODES,
+    ("tls", "POST", "/v1/backups/{digest}"): MASTERS,
+    ("tls", "POST", "/v1/backups"): MASTERS,
+    ("tls", "GET", "/v1/backups/wanted"): MASTERS,
     ("plain", "GET", "/healthz"): ANYBODY,
     ("plain", "GET", "/ca.crt"): ANYBODY,
     ("plain", "GET", "/seed/{node}/{file}"): ANYBODY,
@@ -41,10 +44,11 @@ ALLOWED: dict[tuple[str, str, str], set[str]] = {
     ("socket", "POST", "/nodes/{node}/approve"): ANYBODY,
     ("socket", "POST", "/nodes/{node}/revoke"): ANYBODY,
     ("socket", "POST", "/nodes/{node}/rearm"): ANYBODY,
+    ("socket", "POST", "/backups/now"): ANYBODY,
     ("socket", "POST", "/init/reassign"): ANYBODY,
 }
 KNOWN_BUT_NOT_ALLOWED = 403
-PATHS = {"kind": "kubelet-serving", "node": "m3", "file": "user-data"}
+PATHS = {"kind": "kubelet-serving", "node": "m3", "file": "user-data", "digest": "0" * 64}
 
 
 @dataclass
