@@ -9,6 +9,9 @@ from generator.spec.cluster import Cluster
 from generator.spec.packages import PackageSource
 from generator.value import KubeVersion
 
+# An upgrade of these is kubeadm's affair.
+HELD = ("kubelet", "kubeadm", "kubectl")
+_BASE = "base-"
 _KEY_FOLDERS = {
     PackageManager.APT: "/etc/apt/keyrings",
     PackageManager.YUM: "/etc/pki/rpm-gpg",
@@ -26,7 +29,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One repository as a node is told of it. `keyring` is a path on the node; empty is what the OS trusts anyway."""
+    """One repository as a node is told of it. `keyring` is a path on the node; empty is what the OS trusts anyway.
+
+    `held` packages are never upgraded along with the rest of the system.
+    """
 
     name: str
     url: str
@@ -35,6 +41,12 @@ class Source:
     arches: tuple[str, ...]
     keyring: str
     key: Key | None
+    held: tuple[str, ...]
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it stands for the distribution's own sources, which are then to stand aside."""
+        return self.name.startswith(_BASE)
 
 
 def plan_sources(cluster: Cluster, profile: Profile, mirror: Mirror) -> tuple[Source, ...]:
@@ -79,7 +91,7 @@ def _base_sources(own: PackageSource, profile: Profile, mirror: Mirror, words: M
     )
     for number, repository in enumerate(mirrors, start=1):
         complete = repository.model_copy(update={"components": repository.components or known.components})
-        yield _source(f"base-{number}", complete, own, profile, known.keyring.format_map(words))
+        yield _source(f"{_BASE}{number}", complete, own, profile, known.keyring.format_map(words))
 
 
 def _source(name: str, repository: Repository, own: PackageSource, profile: Profile, keyring: str) -> Source:
@@ -92,6 +104,7 @@ def _source(name: str, repository: Repository, own: PackageSource, profile: Prof
         arches=tuple(arch.value for arch in repository.arches),
         keyring=f"{_KEY_FOLDERS[profile.package_manager]}/kubeseed-{name}.asc" if key else keyring,
         key=key,
+        held=HELD if name == "kubernetes" else (),
     )
 
 

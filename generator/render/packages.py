@@ -11,12 +11,14 @@ from generator.render.text import one_line, render
 def render_packages(
     manager: PackageManager, sources: tuple[Source, ...], names: Mapping[str, tuple[str, ...]]
 ) -> Iterator[Artefact]:
-    """`packages.apt` or `packages.rpm`, `keys/*` and `packages.names`."""
+    """`packages.apt` or `packages.rpm`, `keys/*`, `packages.names`; `packages.replace` where the OS's own give way."""
     name = "packages.apt" if manager is PackageManager.APT else "packages.rpm"
     values = {"sources": sources, "lines": [line for source in sources for line in _apt_lines(source)]}
     yield Artefact(name, render(f"packages/{name}.j2", values).encode())
     for source in sources:
         yield from _key(source)
+    if any(source.replaces for source in sources):
+        yield Artefact("packages.replace", b"The distribution's own package sources stand aside.\n")
     lines = (one_line(" ".join((group, *packages))) for group, packages in names.items())
     yield Artefact("packages.names", "".join(f"{line}\n" for line in lines).encode())
 

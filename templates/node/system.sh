@@ -26,8 +26,18 @@ package_sources() {
     esac
   done
   install_file "$sources" "$list"
+  stand_aside
   [ -z "$CHANGED" ] || rm -f "$RUN/apt-updated"
   CHANGED=
+}
+
+# stand_aside: the system's own package sources, where the spec names others in their place; a mirror's site often reaches no other.
+stand_aside() {
+  [ -f "$FILES/packages.replace" ] || return 0
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources /etc/yum.repos.d/*.repo; do
+    case $file in */kubeseed.*) continue ;; esac
+    [ ! -f "$file" ] || { mv -f "$file" "$file.before-kubeseed" && CHANGED=1; }
+  done
 }
 
 # packages_of GROUP: what the group's packages are called in this release.

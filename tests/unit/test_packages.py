@@ -75,6 +75,19 @@ def test_the_china_preset_replaces_the_distributions_own_sources_too(system: str
     assert not any(line.endswith(words) for line in listed(system))
 
 
+def test_the_distributions_own_sources_stand_aside_only_where_others_take_their_place() -> None:
+    assert "packages.replace" not in files("debian-12")
+    assert "packages.replace" in files("debian-12", preset="china")
+    assert "packages.replace" in files("rocky-9", base={"yum": "https://m.example/os"})
+    assert "packages.replace" not in files("debian-12", kubernetes={"apt": "https://m.example/k8s"})
+
+
+def test_kubernetes_is_upgraded_by_kubeadm_only() -> None:
+    said = files("rocky-9")["packages.rpm"]
+    assert said.count("exclude=") == 1
+    assert "exclude=kubelet kubeadm kubectl" in said.partition("[kubeseed-kubernetes]")[2].partition("[")[0]
+
+
 def test_a_key_of_the_spec_travels_with_the_files() -> None:
     said = files("debian-12", kubernetes={"key": KEY})
     assert said["keys/kubernetes.asc"] == KEY + "\n"
