@@ -74,7 +74,7 @@ def _seed(folder: str, seed: Seed, scripts: tuple[Script, ...]) -> Iterator[Arte
     if secret:  # clouds take it; plain HTTP serves the four files that NoCloud asks for
         yield Artefact(f"{folder}/user-data.gz", user_data.gzipped, mode, secret)
     yield Artefact(f"{folder}/meta-data", render_meta_data(seed.instance_id, seed.hostname))
-    yield Artefact(f"{folder}/network-config", render_network_config(seed.network))
+    yield Artefact(f"{folder}/network-config", render_network_config(seed))
     yield Artefact(f"{folder}/vendor-data", b"")
 
 

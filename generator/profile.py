@@ -95,6 +95,11 @@ class Profile(_Data):
     packages: ProfilePackages
     features: frozenset[Feature] = frozenset()
 
+    @property
+    def cloud_init_version(self) -> tuple[int, ...]:
+        """`cloudInit` as numbers that compare."""
+        return tuple(int(part) for part in self.cloud_init.split("."))
+
 
 def load_profile(path: Path) -> Profile:
     """One profile file; LocalError when it is not what a profile has to be."""

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from generator.bundle import Bundle, Enrolment
+from generator.plan.disk import DataDisk, plan_data_disks
 from generator.plan.host import host_facts
 from generator.plan.kubernetes import kubernetes_facts
+from generator.plan.network import Network, plan_network
 from generator.profile import Profile
 from generator.secret import Secret
 from generator.spec.cluster import Cluster
@@ -24,25 +26,16 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """The card that carries the node's address: found by `mac`, or the only one there is."""
-
-    mac: str
-    address: str
-    version: int
-    dhcp: bool
-    gateway: str
-    nameservers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Seed:
-    """All that differs between the seeds of two nodes. `proof` is `<enrolId>:<secret>`."""
+    """All that differs between the seeds of two nodes. `proof` is `<enrolId>:<secret>`; `cloud_init` a version."""
 
     instance_id: str
     hostname: str
     logins: tuple[Login, ...]
     network: Network
+    disks: tuple[DataDisk, ...]
+    cloud_init: tuple[int, ...]
+    labels_programs: bool
     conf: Mapping[str, str]
     root: str
     proof: Secret[str] | None
@@ -61,22 +54,12 @@ def plan_seed(cluster: Cluster, node: Node, profile: Profile, bundle: Bundle, pr
         hostname=node.name,
         logins=tuple(_login(user, profile) for user in node.users),
         network=plan_network(node),
+        disks=plan_data_disks(cluster, node),
+        cloud_init=profile.cloud_init_version,
+        labels_programs=profile.selinux,
         conf={**host_facts(cluster, node, profile, enrolment), **kubernetes_facts(cluster, node), "PROGRAMS": programs},
         root=bundle.root.certificate,
         proof=_proof(enrolment),
-    )
-
-
-def plan_network(node: Node) -> Network:
-    """How the node's own address gets onto its card."""
-    settings = node.network
-    return Network(
-        mac=next(iter(node.all_macs), ""),
-        address=f"{node.address}/{settings.prefix}",
-        version=node.address.version,
-        dhcp=settings.dhcp,
-        gateway=str(settings.gateway or ""),
-        nameservers=tuple(map(str, settings.nameservers)),
     )
 
 

@@ -63,6 +63,6 @@ def _inherited(own: Section, defaults: Section) -> dict[str, object]:
         given, default = getattr(own, field), getattr(defaults, field)
         if field not in own.model_fields_set:
             taken[field] = default
-        elif isinstance(default, Section):
+        elif isinstance(default, Section) and isinstance(given, Section):
             taken[field] = given.model_copy(update=_inherited(given, default))
     return taken
