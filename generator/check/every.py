@@ -2,7 +2,20 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from generator.check import address, balancer, host, identity, label, pxe, release, role, stage, subnet, unsupported
+from generator.check import (
+    address,
+    balancer,
+    host,
+    identity,
+    label,
+    packages,
+    pxe,
+    release,
+    role,
+    stage,
+    subnet,
+    unsupported,
+)
 from generator.check.finding import Finding, Rule
 from generator.profile import Profile
 from generator.spec.cluster import Cluster
@@ -46,6 +59,8 @@ RULES: tuple[Rule, ...] = (
     label.check_labels,
     label.check_taints,
     stage.check_skipped_stages,
+    packages.check_keys,
+    packages.check_release,
     pxe.check_boot_url,
     pxe.check_machines,
     pxe.check_range,
