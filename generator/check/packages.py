@@ -22,8 +22,8 @@ def check_keys(cluster: Cluster) -> Iterator[Finding]:
 def check_release(cluster: Cluster) -> Iterator[Finding]:
     """Kubernetes' own repositories begin with 1.24."""
     source, version = cluster.packages.kubernetes, cluster.kubernetes.version
-    if version < OLDEST or is_packaged(version) or source.apt or source.yum or Stage.PACKAGES in cluster.bootstrap.skip_stages:
-        return
-    message = f"no public repository holds Kubernetes {version.release}"
-    hint = "name yours in packages.kubernetes, or bring kubeadm, kubelet and kubectl with the image"
-    yield warning(("kubernetes", "version"), message, hint)
+    provided = source.apt or source.yum or Stage.PACKAGES in cluster.bootstrap.skip_stages
+    if version >= OLDEST and not is_packaged(version) and not provided:
+        message = f"no public repository holds Kubernetes {version.release}"
+        hint = "name yours in packages.kubernetes, or bring kubeadm, kubelet and kubectl with the image"
+        yield warning(("kubernetes", "version"), message, hint)
