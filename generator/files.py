@@ -57,8 +57,9 @@ def render_files(inputs: Inputs, *, done: Callable[[str], None] = _unwatched) ->
 def _node(inputs: Inputs, node: Node, coordinator: "_Coordinator") -> Iterator[Artefact]:
     profile = inputs.profiles[node.os]
     seed = plan_seed(inputs.cluster, node, profile, inputs.bundle, inputs.scripts.digest)
-    yield from _seed(f"nodes/{node.name}", seed, inputs.scripts.seed)
-    yield from _seed(f"pxe/seed/{node.name}", seed.public, inputs.scripts.seed)
+    scripts = inputs.scripts.seed + (inputs.scripts.kernel if node.upgrade_kernel else ())
+    yield from _seed(f"nodes/{node.name}", seed, scripts)
+    yield from _seed(f"pxe/seed/{node.name}", seed.public, scripts)
     mirror = inputs.mirrors[inputs.cluster.packages.preset]
     password = inputs.cluster.load_balancer.keepalived.password or inputs.bundle.keepalived_password
     subject = Subject(inputs.cluster, node, profile, mirror, password, inputs.scripts.programs, inputs.audit_policy)

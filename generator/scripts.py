@@ -17,6 +17,8 @@ UNIT = "kubeseed-firstboot.service"
 
 # What a node needs until it has fetched its files; everything else travels in the archive of programs.
 SEED = frozenset({UNIT, "lib.sh", "run", "stage/clock", "stage/enrol", "stage/files", "stage/preflight"})
+# What a node needs beside that to upgrade its kernel before it enrols; the library is among the programs, too.
+KERNEL = frozenset({"stage/kernel", "system.sh"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,10 @@ class Script:
 
 @dataclass(frozen=True)
 class Scripts:
-    """`seed` lands with the seed; `programs` is a tar (POSIX ustar) that is unpacked in LIBRARY."""
+    """`seed` lands everywhere, `kernel` where the kernel is upgraded; `programs` is a tar (POSIX ustar) for LIBRARY."""
 
     seed: tuple[Script, ...]
+    kernel: tuple[Script, ...]
     programs: bytes
 
     @cached_property
@@ -45,10 +48,10 @@ def load_scripts(folder: Path | None = None) -> Scripts:
     """All of templates/node and templates/backup, in the order of their paths; LocalError when they are not there."""
     root = folder or data_root() / "templates"
     files = dict(sorted((*_files(root / "node", ""), *_files(root / "backup", "backup/"))))
-    if missing := SEED - files.keys():
+    if missing := (SEED | KERNEL) - files.keys():
         raise LocalError.because(f"{min(missing)} is missing; the installation is incomplete", file=str(root / "node"))
-    seed = tuple(_script(name, path) for name, path in files.items() if name in SEED)
-    return Scripts(seed, _archive((name, path) for name, path in files.items() if name not in SEED))
+    first, kernel = (tuple(_script(*item) for item in files.items() if item[0] in names) for names in (SEED, KERNEL))
+    return Scripts(first, kernel, _archive(item for item in files.items() if item[0] not in SEED | {"stage/kernel"}))
 
 
 def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:

@@ -63,11 +63,6 @@ UNSUPPORTED: tuple[Unsupported, ...] = (
         _LATER,
     ),
     Unsupported(
-        "upgradeKernel",
-        _on_hosts("upgradeKernel", lambda host: host.upgrade_kernel),
-        "leave it false and upgrade the kernel in the image",
-    ),
-    Unsupported(
         "kubernetes.audit.policyFile",
         _when(("kubernetes", "audit", "policyFile"), lambda cluster: cluster.kubernetes.audit.policy_file is not None),
         "leave it null: kubeseed's own policy is used",

@@ -1,6 +1,6 @@
 """Knows what a node is told about itself as a machine: the keys of node.conf beside those of Kubernetes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from generator.bundle import Enrolment
 from generator.profile import Profile
@@ -27,7 +27,7 @@ def host_facts(cluster: Cluster, node: Node, profile: Profile, enrolment: Enrolm
         "MACS": " ".join(node.all_macs),
         "COORDINATORS": " ".join(cluster.coordinator.all_urls),
         "SEED_TIME": str(int(enrolment.created_at.timestamp())),
-        "STAGES": " ".join(Stage),
+        "STAGES": " ".join(plan_stages([node])),
         "SKIP_STAGES": " ".join(cluster.bootstrap.skip_stages),
         "OS_ID": profile.os_id,
         "OS_VERSION": profile.os_version,
@@ -38,9 +38,16 @@ def host_facts(cluster: Cluster, node: Node, profile: Profile, enrolment: Enrolm
         "MIN_KERNEL": MIN_KERNEL,
         "TIMEZONE": node.timezone,
         "NTP_SERVERS": " ".join(node.ntp),
-        "DISABLE_FIREWALL": "1" if node.disable_firewall else "",
+        "DISABLE_FIREWALL": "1" if node.disable_firewall and node.firewall is None else "",
+        "KERNEL_PACKAGES": " ".join(profile.packages.kernel[node.arch]) if node.upgrade_kernel else "",
         **_proxy_facts(cluster),
     }
+
+
+def plan_stages(nodes: Iterable[Node]) -> tuple[str, ...]:
+    """The stages that these nodes go through, in order; one without a kernel to upgrade never hears of that stage."""
+    upgrades = any(node.upgrade_kernel for node in nodes)
+    return tuple(stage.value for stage in Stage if upgrades or stage is not Stage.KERNEL)
 
 
 def roles(node: Node) -> tuple[str, ...]:

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from generator.bundle import Enrolment
 from generator.plan.certificates import inventory_certificates
 from generator.plan.filesets import Fileset
-from generator.plan.host import roles
+from generator.plan.host import plan_stages, roles
 from generator.plan.load_balancer import backends, endpoint
 from generator.plan.pxe import image_of, trust_seconds
 from generator.render.dump import Data
-from generator.spec.bootstrap import Stage
 from generator.spec.cluster import Cluster
 from generator.spec.node import Node
 
@@ -25,7 +24,7 @@ def inventory_cluster(cluster: Cluster, spec_digest: str) -> dict[str, Data]:
         "specDigest": spec_digest,
         "urls": cluster.coordinator.all_urls,
         "firstMaster": cluster.first_master.name,
-        "stages": tuple(stage.value for stage in Stage),
+        "stages": plan_stages(cluster.nodes),
         "endpoint": f"https://{endpoint(cluster)}",
         "apiServers": tuple(backend.target for backend in backends(cluster)),
         "join": cluster.bootstrap.join.value,

@@ -1,4 +1,4 @@
-"""Knows cloud-init's user-data: `#cloud-config` as every cloud-init from 19.4 (CentOS 7) to the newest takes it.
+"""Knows cloud-init's user-data: `#cloud-config` with no key that the oldest cloud-init of the node's release lacks.
 
 Facts come first and the files that all nodes share come last, so that people see what differs and the shared part is
 written, checked and compressed once.
@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from generator.plan.disk import DataDisk
 from generator.plan.seed import Login, Seed
 from generator.render.dump import Data, dump_yaml
-from generator.render.landing import ENABLE, Landed, land_facts, land_scripts
+from generator.render.landing import Landed, commands, land_facts, land_scripts
 from generator.scripts import UNIT, Script
 
 HEADER = "#cloud-config\n"
+_PREFERS_FQDN = (21, 3)
 
 # NoCloud alone: another datasource of the network could otherwise hand root commands to the node at a later boot.
 # In one line, because cloud-init's ds-identify reads it with the shell.
@@ -41,14 +43,16 @@ class UserData:
 def render_user_data(seed: Seed, scripts: Iterable[Script]) -> UserData:
     """The user-data of a node; `seed.public` gives the one for plain HTTP."""
     files = "".join(map(_fragment, land_facts(seed)))
-    facts = f"{HEADER}{dump_yaml(_names(seed))}{_access(seed.logins)}write_files:\n{files}"
-    return UserData(facts, _shared(seed.root, tuple(scripts)))
+    facts = f"{HEADER}{dump_yaml(_names(seed))}{_access(seed.logins)}{_disks(seed.disks)}write_files:\n{files}"
+    return UserData(facts, _shared(seed.root, tuple(scripts), commands(seed)))
 
 
 def _names(seed: Seed) -> dict[str, Data]:
-    # cloud-init takes the part before the first dot for the host name unless it is told otherwise.
-    whole: dict[str, Data] = {"fqdn": seed.hostname, "prefer_fqdn_over_hostname": True}
-    return {"hostname": seed.hostname, **(whole if "." in seed.hostname else {})}
+    """The host name. cloud-init takes the part before the first dot unless it is told otherwise."""
+    if "." not in seed.hostname:
+        return {"hostname": seed.hostname}
+    prefer: dict[str, Data] = {"prefer_fqdn_over_hostname": True} if seed.cloud_init >= _PREFERS_FQDN else {}
+    return {"hostname": seed.hostname, "fqdn": seed.hostname, **prefer}
 
 
 @lru_cache(maxsize=8)
@@ -60,12 +64,26 @@ def _access(logins: tuple[Login, ...]) -> str:
 def _user(login: Login) -> dict[str, Data]:
     user: dict[str, Data] = {"name": login.name, "shell": "/bin/bash"}
     if login.group:
-        user |= {"groups": login.group, "sudo": "ALL=(ALL) NOPASSWD:ALL"}
+        user["groups"] = login.group
     if login.password_hash:
         user |= {"lock_passwd": False, "passwd": login.password_hash.reveal()}
     else:
         user["lock_passwd"] = True
     return user | ({"ssh_authorized_keys": login.ssh_keys} if login.ssh_keys else {})
+
+
+@lru_cache(maxsize=8)
+def _disks(disks: tuple[DataDisk, ...]) -> str:
+    """File systems on whole disks. One that is there already, by its label and type, is kept with what it holds."""
+    if not disks:
+        return ""
+    return dump_yaml({
+        "fs_setup": [
+            {"label": disk.label, "filesystem": "ext4", "device": disk.device, "partition": "none", "overwrite": False}
+            for disk in disks
+        ],
+        "mounts": [[disk.device, disk.mount, "ext4", "defaults", "0", "2"] for disk in disks],
+    })  # fmt: skip
 
 
 @lru_cache(maxsize=8)
@@ -79,11 +97,11 @@ def _entry(landed: Landed) -> dict[str, Data]:
 
 
 @lru_cache(maxsize=8)
-def _shared(root: str, scripts: tuple[Script, ...]) -> str:
+def _shared(root: str, scripts: tuple[Script, ...], last: tuple[tuple[str, ...], ...]) -> str:
     """The rest of `write_files`, and `runcmd`, which does not wait for the unit: a bootstrap outlasts cloud-init."""
     entries = [_entry(landed) for landed in (*land_scripts(root, scripts), _DATASOURCE)]
-    commands = [["systemctl", "daemon-reload"], ENABLE, ["sync"], ["systemctl", "start", "--no-block", UNIT]]
-    return dump_yaml(entries) + dump_yaml({"runcmd": commands})
+    start = ["systemctl", "start", "--no-block", UNIT]
+    return dump_yaml(entries) + dump_yaml({"runcmd": [["systemctl", "daemon-reload"], *last, ["sync"], start]})
 
 
 @lru_cache(maxsize=8)

@@ -12,6 +12,7 @@ class Stage(StrEnum):
 
     PREFLIGHT = "preflight"
     CLOCK = "clock"
+    KERNEL = "kernel"
     ENROL = "enrol"
     FILES = "files"
     BASE = "base"

@@ -1,0 +1,2 @@
+# shellcheck shell=sh
+# What the stages share that install software.
