@@ -21,7 +21,7 @@ CHUNK = 1 << 20
 RESERVE = 512 << 20
 LOOK_EVERY = 16 << 20
 UNUSED_SECONDS = 86400.0
-# A backup of each of the latest so many hours, days, weeks and months: a flood of new ones does not push out the old.
+# One backup of each of the latest so many hours, days, weeks and months.
 HOUR, DAY = 3600, 86400
 PERIODS = ((HOUR, 24), (DAY, 7), (7 * DAY, 4), (30 * DAY, 6))
 LEAST = 3
@@ -42,6 +42,11 @@ class Backup:
     folder: Path
     received: float
     manifest: Manifest
+
+    @property
+    def taken(self) -> float:
+        """When it was taken, by the node's clock; never after its arrival."""
+        return min(self.manifest.seconds, self.received)
 
 
 @dataclass(slots=True)
@@ -148,7 +153,7 @@ class Backups:
     def thin(self) -> tuple[str, ...]:
         """Removes what its period has another backup for, and contents that nothing links to; the removed ids."""
         backups = self.all()
-        kept = thinned((backup.manifest.id, backup.received) for backup in backups)
+        kept = thinned(backups)
         removed = tuple(backup.manifest.id for backup in backups if backup.manifest.id not in kept)
         for name in removed:
             gone = self._copies / f".gone-{name}"
@@ -180,15 +185,18 @@ def prepared(root: Path) -> Backups:
     return backups
 
 
-def thinned(backups: Iterable[tuple[str, float]]) -> frozenset[str]:
-    """The ids that stay, of ids with their times: the newest of each of the latest periods, and the newest three."""
-    newest_first = sorted(backups, key=lambda one: (one[1], one[0]), reverse=True)
-    kept = {name for name, _ in newest_first[:LEAST]}
+def thinned(backups: Iterable[Backup]) -> frozenset[str]:
+    """The ids that stay: the newest three, and of each of the latest periods the backup that arrived first.
+
+    So a node that sends many, or that lies about their times, pushes out none that was here before.
+    """
+    by_arrival = sorted(backups, key=lambda backup: (backup.received, backup.manifest.id))
+    kept = {backup.manifest.id for backup in sorted(by_arrival, key=lambda backup: backup.taken)[-LEAST:]}
     for length, count in PERIODS:
-        newest: dict[int, str] = {}
-        for name, at in newest_first:
-            newest.setdefault(int(at // length), name)
-        kept |= set(list(newest.values())[:count])
+        first: dict[int, str] = {}
+        for backup in by_arrival:
+            first.setdefault(int(backup.taken // length), backup.manifest.id)
+        kept |= {first[period] for period in sorted(first)[-count:]}
     return frozenset(kept)
 
 

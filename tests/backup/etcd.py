@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -23,7 +23,9 @@ class Authority:
     """A CA that lives as long as a test."""
 
     name: str
-    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = field(
+        default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
+    )
 
     def certificate(self) -> x509.Certificate:
         return self._sign(self.name, self.key, x509.BasicConstraints(ca=True, path_length=None), [])
@@ -42,7 +44,7 @@ class Authority:
     def _sign(
         self,
         name: str,
-        key: ec.EllipticCurvePrivateKey,
+        key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
         constraints: x509.BasicConstraints,
         extensions: list[x509.ExtensionType],
     ) -> x509.Certificate:
@@ -59,7 +61,7 @@ class Authority:
         return builder.sign(self.key, hashes.SHA256())
 
 
-def write_pair(stem: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+def write_pair(stem: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
     Path(f"{stem}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     private = Path(f"{stem}.key")
     private.touch(mode=0o600)
@@ -195,9 +197,11 @@ class Cluster:
 
 
 @contextmanager
-def running(home: Path, network: str, programs: Path, size: int = 3) -> Iterator[Cluster]:
+def running(
+    home: Path, network: str, programs: Path, size: int = 3, authority: Authority | None = None
+) -> Iterator[Cluster]:
     """A cluster of `size` members m1, m2 ... at NETWORK.1, NETWORK.2 ... of 127/8, stopped at the end."""
-    authority = Authority("etcd-ca")
+    authority = authority or Authority("etcd-ca")
     members = [Member(f"m{n}", f"{network}.{n}", home / f"m{n}", programs) for n in range(1, size + 1)]
     for member in members:
         authority.write(member.pki)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-STAGES = ["preflight", "clock", "enrol", "files", "base", "pki", "init", "join", "verify", "scrub"]
+STAGES = ["preflight", "clock", "enrol", "files", "base", "pki", "init", "join", "verify", "backup", "scrub"]
 FIRST, MASTERS, WORKERS = "m1", ("m1", "m2", "m3"), ("w1", "w2")
 
 
