@@ -14,6 +14,11 @@ PEER_PORT = 2380
 METRICS_URL = "http://127.0.0.1:2381"
 TOKEN = "etcd-cluster-token"  # noqa: S105 - etcd's name for a word that keeps two clusters apart; no secret
 
+# The first minor release of Kubernetes with each. kubeadm refuses an external etcd below a limit that rises with patch
+# releases (constants.MinExternalEtcdVersion), so these are the newest it names (constants.SupportedEtcdVersion).
+_TAGS = ((34, "3.6.9-0"), (29, "3.5.24-0"))
+_OLDEST_TAG = "3.5.15-0"
+
 # ECDHE with AES-GCM, for RSA and ECDSA keys alike; Go chooses the suites of TLS 1.3 itself.
 CIPHER_SUITES = (
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
@@ -57,6 +62,13 @@ def plan_member(node: Node) -> Member:
 def plan_members(cluster: Cluster) -> tuple[Member, ...]:
     """All members, in the order of the spec."""
     return tuple(plan_member(node) for node in cluster.etcd_members)
+
+
+def etcd_image(cluster: Cluster) -> str:
+    """The image that an external member's programs come from where the machine has none."""
+    kubernetes = cluster.kubernetes
+    newest = next((tag for minor, tag in _TAGS if kubernetes.version.minor >= minor), _OLDEST_TAG)
+    return f"{kubernetes.image_repository}/etcd:{kubernetes.images.etcd or newest}"
 
 
 def runs_external_member(cluster: Cluster, node: Node) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from generator.plan.backup import backup_facts
 from generator.plan.certificates import plan_certificates
 from generator.plan.engine import cri_socket, pause_image
-from generator.plan.etcd import plan_member, runs_external_member
+from generator.plan.etcd import etcd_image, plan_member, runs_external_member
 from generator.plan.load_balancer import balances, endpoint
 from generator.spec.cluster import Cluster
 from generator.spec.frozenmap import FrozenMap
@@ -66,6 +66,7 @@ def _etcd_facts(cluster: Cluster, node: Node) -> Mapping[str, str]:
     return {
         "ETCD_TOPOLOGY": cluster.etcd.topology.value,
         "ETCD_NAME": plan_member(node).name if own else "",
+        "ETCD_IMAGE": etcd_image(cluster) if own else "",
         "ETCD_DATA_DIR": cluster.etcd.data_dir,
     }
 

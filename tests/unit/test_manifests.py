@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+import pytest
 import yaml
 
 from generator.plan.etcd import plan_members
+from generator.plan.kubernetes import kubernetes_facts
 from generator.render.audit import audit_policy, render_audit_policy
 from generator.render.cni import render_cni
 from generator.render.etcd import render_etcd
@@ -115,6 +117,24 @@ def test_etcd_knows_all_members_and_wants_certificates() -> None:
         }
     listening = [url for key, urls in tree.items() if key.startswith("listen-") for url in urls.split(",")]
     assert [url for url in listening if not url.startswith("https://")] == ["http://127.0.0.1:2381"]
+
+
+@pytest.mark.parametrize(
+    ("version", "images", "image"),
+    [
+        ("1.20.2", {}, "registry.k8s.io/etcd:3.5.15-0"),
+        ("1.30.5", {}, "registry.k8s.io/etcd:3.5.24-0"),
+        ("1.34.0", {}, "registry.k8s.io/etcd:3.6.9-0"),
+        ("1.34.0", {"etcd": "3.6.4-0"}, "registry.k8s.io/etcd:3.6.4-0"),
+    ],
+)
+def test_an_external_member_knows_where_its_programs_come_from(
+    version: str, images: dict[str, str], image: str
+) -> None:
+    cluster = example(kubernetes={"version": version, "images": images})
+    assert [kubernetes_facts(cluster, node)["ETCD_IMAGE"] for node in cluster.nodes] == [image, image, image, ""]
+    stacked = example(etcd={"topology": "stacked"})
+    assert {kubernetes_facts(stacked, node)["ETCD_IMAGE"] for node in stacked.nodes} == {""}
 
 
 def test_the_audit_policy_never_logs_what_a_secret_holds() -> None:
