@@ -147,8 +147,8 @@ class Backups:
                 continue
 
     def verify(self, name: str) -> tuple[str, ...]:
-        """Reads a backup again from the disk: one sentence for all that is wrong with it."""
-        return tuple(_problems(self._copies / name))
+        """Reads a backup again from the disk: one sentence for each thing that is wrong with it."""
+        return problems(self._copies / name)
 
     def thin(self) -> tuple[str, ...]:
         """Removes what its period has another backup for, and contents that nothing links to; the removed ids."""
@@ -227,6 +227,11 @@ def check_snapshot(path: Path, file: File) -> None:
 
 def _has_size(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
+
+
+def problems(folder: Path) -> tuple[str, ...]:
+    """What is wrong with a backup's folder, wherever it lies: one sentence each."""
+    return tuple(_problems(folder))
 
 
 def _problems(folder: Path) -> Iterator[str]:

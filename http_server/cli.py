@@ -29,7 +29,7 @@ class LogForm(StrEnum):
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Turns what a person can mend into one sentence, what to type, and exit status 3."""
     from http_server.admin import RefusedError
 
@@ -75,7 +75,7 @@ def serve(
         _listen(boot_listen) or Settings(Out(out)).boot_listen,
         log is LogForm.JSON,
     )
-    with _told():
+    with told():
         start_logging(as_json=settings.json_log)
         run(settings)
 
@@ -98,7 +98,7 @@ def status(
     from http_server.admin import Operator
 
     operator = Operator(Out(out))
-    with _told():
+    with told():
         if as_json:
             import json
 
@@ -135,7 +135,7 @@ def events(
     from http_server.table import event_line
 
     operator = Operator(Out(out))
-    with _told():
+    with told():
         try:
             while True:
                 rows = operator.get(f"/events?after={after}&limit=1000")["events"]
@@ -166,7 +166,7 @@ def approve(
         raise typer.BadParameter(
             f"give the fingerprint that the console of {node} shows: kubeseed approve {out} {node} FINGERPRINT"
         )
-    _order(out, f"/nodes/{_plain(node)}/approve", fingerprint=chosen)
+    order(out, f"/nodes/{_plain(node)}/approve", fingerprint=chosen)
 
 
 def _plain(node: str) -> str:
@@ -178,33 +178,34 @@ def _plain(node: str) -> str:
         raise typer.BadParameter(f"{node!r} is not a node name") from None
 
 
-def _order(out: Path, path: str, **fields: str) -> None:
+def order(out: Path, path: str, **fields: str) -> None:
+    """Tells the coordinator of OUT, and prints its one line."""
     from http_server.admin import Operator
 
-    with _told():
+    with told():
         typer.echo(Operator(Out(out)).post(path, **fields))
 
 
 def revoke(out: OutFolder, node: NodeName) -> None:
     """Refuse the node's credential and seed from now on."""
-    _order(out, f"/nodes/{_plain(node)}/revoke")
+    order(out, f"/nodes/{_plain(node)}/revoke")
 
 
 def rearm(out: OutFolder, node: NodeName) -> None:
     """Let the node enrol again with a new credential; the one it had is dead."""
-    _order(out, f"/nodes/{_plain(node)}/rearm")
+    order(out, f"/nodes/{_plain(node)}/rearm")
 
 
 def reassign_init(out: OutFolder) -> None:
     """Start the init again with new authorities. Only before the cluster exists."""
-    _order(out, "/init/reassign")
+    order(out, "/init/reassign")
 
 
 def audit_verify(out: OutFolder) -> None:
     """Check that no audit row was changed, removed or moved."""
     from http_server.coordinator import check_audit
 
-    with _told():
+    with told():
         typer.echo(check_audit(Out(out)))
 
 
@@ -214,7 +215,7 @@ def audit_tail(out: OutFolder, count: Annotated[int, typer.Option("-n", min=1, h
     from http_server.service.operator import row_data
     from http_server.table import event_line
 
-    with _told():
+    with told():
         for row in newest_events(Out(out), count):
             typer.echo(event_line(row_data(row)))
 
@@ -226,7 +227,7 @@ def backup_store(
     """Copy the store while the coordinator runs. Keys in it stay encrypted: keep OUT/state/keyring.key elsewhere."""
     from http_server.coordinator import backup
 
-    with _told():
+    with told():
         typer.echo(backup(Out(out), file))
 
 
@@ -239,7 +240,7 @@ def restore_store(
     from http_server.restore import restore
     from http_server.server import lock
 
-    with _told():
+    with told():
         check_out(Out(out))
         held = lock(Out(out))
         typer.echo(restore(Out(out), file))

@@ -3,6 +3,11 @@
 import hashlib
 import http.client
 import json
+import os
+import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +17,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from http_server.backups import Backup, thinned
+from http_server.manifest import parse_manifest
 from tests.backup.conftest import free_network
 from tests.backup.etcd import Authority, Cluster, running
 from tests.backup.node import Node
@@ -20,7 +27,7 @@ from tests.http.process import running as coordinating
 
 pytestmark = pytest.mark.judge
 
-DAY = 86400
+HOUR, DAY = 3600, 86400
 START = 1_700_000_000
 
 
@@ -269,3 +276,76 @@ def test_what_a_hook_does_not_give_back_as_it_was_does_not_count(site: Site, nod
     assert outcome.code == 1
     assert "is on this node only: /usr/local/sbin/off-site " in outcome.output
     assert recorded(site) == ""
+
+
+def kubeseed(*words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "200"}
+    program = [sys.executable, "-m", "generator.cli", "backup", *words]
+    return subprocess.run(program, capture_output=True, text=True, timeout=60, env=environment, check=False)
+
+
+def test_the_operator_lists_shows_verifies_and_fetches(site: Site, node: Node) -> None:
+    node.set_clock(START + 40 * DAY)
+    node.backup("now")
+    name, out = node.ids()[0], str(site.coordinator.out.root)
+    listed = json.loads(kubeseed("list", out, "--json").stdout)
+    assert name in [one["id"] for one in listed]
+    assert re.search(rf"{name} .* m1 .* 3\.4\.\d+ .* no ", kubeseed("list", out).stdout)
+    assert f'"id": "{name}"' in kubeseed("show", out, name).stdout
+    assert kubeseed("verify", out, name).stdout == f"{name} is whole\n"
+
+    fetched = kubeseed("fetch", out, name, "--to", str(node.root / "fetched"))
+    assert fetched.returncode == 0, fetched.stderr
+    judged = node.run("restore", "--check", f"/fetched/{name}")
+    assert judged.code == 0, judged.output
+    assert oct((node.root / "fetched" / name / "snapshot.db").stat().st_mode & 0o7777) == "0o600"
+
+
+def test_the_operator_is_told_of_damage_and_gets_nothing_damaged(site: Site, node: Node) -> None:
+    node.set_clock(START + 50 * DAY)
+    node.backup("now")
+    name, out = node.ids()[0], str(site.coordinator.out.root)
+    snapshot = site.stored / "copies" / name / "snapshot.db"
+    good = snapshot.read_bytes()
+    snapshot.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    for words in (("verify", out, name), ("verify", out), ("fetch", out, name, "--to", str(node.root / "fetched"))):
+        told = kubeseed(*words)
+        assert told.returncode == 3
+        assert "snapshot.db: is damaged, its SHA-256 is not the one of its manifest" in told.stderr
+    assert not (node.root / "fetched").exists()
+    snapshot.write_bytes(good)
+
+
+def test_the_operator_asks_for_what_is_not_there(site: Site, folder: Path) -> None:
+    out = str(site.coordinator.out.root)
+    missing = kubeseed("show", out, "20200101T000000Z-m1")
+    assert missing.returncode == 3
+    assert "there is no backup 20200101T000000Z-m1" in missing.stderr
+    (folder / "empty").mkdir()
+    assert "holds no backup" in kubeseed("fetch", str(folder / "empty"), "--to", str(folder)).stderr
+
+
+def backup_of(manifest: dict[str, object], at: int, received: float) -> Backup:
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
+    taken = {**manifest, "id": f"{stamp}-m1", "seconds": at}
+    return Backup(Path(stamp), received, parse_manifest(json.dumps(taken).encode()))
+
+
+def test_what_arrived_is_thinned_and_cannot_be_pushed_out(node: Node) -> None:
+    node.configure()
+    node.backup("now")
+    manifest = json.loads((node.copies / node.ids()[0] / "manifest.json").read_text())
+    now = START + 400 * DAY
+    daily = [backup_of(manifest, now - day * DAY, now - day * DAY) for day in range(400)]
+    kept = thinned(daily)
+    assert len(kept) in range(24 + 4, 24 + 4 + 6 + 1), "a copy each of 24 days (as hours), and of weeks and months"
+    assert {daily[day].manifest.id for day in range(7)} <= kept
+    long = {name for name in kept if name < daily[100].manifest.id}
+    assert len(long) >= 2, "months ago"
+
+    long_ago = [backup_of(manifest, now - 100 * DAY + second, now) for second in range(1, 2000)]
+    assert kept <= thinned([*daily, *long_ago])
+    future = [backup_of(manifest, now + second * DAY, now) for second in range(1, 2000)]
+    assert kept <= thinned([*daily, *future])
+    hours = [backup_of(manifest, now - 60 - hour * HOUR, now) for hour in range(200)]
+    assert {daily[day].manifest.id for day in range(7)} | long <= thinned([*daily, *hours])

@@ -67,6 +67,7 @@ SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
     ("http_server.server", "http_server.restore"),
     ("http_server.coordinator",),
     ("http_server.cli",),
+    ("http_server.cli_backup",),
 )
 # Only these start processes.
 PROCESS_MODULES = ("generator.judge", "generator.vm", "generator.image", "generator.pxe", "generator.cli")
