@@ -166,6 +166,7 @@ class Inventory(Strict):
     caDays: int = Field(ge=1, le=73000)  # noqa: N815
     encryption: Literal["aescbc", "secretbox", "aesgcm"] | None
     trustSeconds: int = Field(default=0, ge=0)  # noqa: N815
+    backupHours: int = Field(default=0, ge=0, le=24)  # noqa: N815
     filesets: dict[Word, tuple[FileEntry, ...]] = Field(strict=False)
     nodes: dict[Name, Node]
 

@@ -20,7 +20,17 @@ def status_view(status: Mapping[str, Any], out: str) -> RenderableType:
     init = status["init"]
     head = f"cluster {status['cluster']}: init of epoch {init['epoch']} is {init['state']}"
     slot = f", {status['slot']['node']} is joining" if status["slot"] else ""
-    return Group(Text(head + slot), _nodes(status), *map(Text, advice(status, out)))
+    return Group(Text(head + slot), _nodes(status), *_backup(status), *map(Text, advice(status, out)))
+
+
+def _backup(status: Mapping[str, Any]) -> Iterator[Text]:
+    backup = status["backup"]
+    if backup["id"]:
+        size = f"{backup['bytes']:,} bytes, {backup['count']} in all"
+        line = f"newest backup {backup['id']}, {backup['age'] / 3600:.1f} h old, {size}"
+        yield Text(line + (": TOO OLD" if backup["stale"] else ""), "red" if backup["stale"] else "")
+    elif backup["stale"] and status["init"]["state"] == "complete":
+        yield Text("no backup has arrived yet", "red")
 
 
 def _nodes(status: Mapping[str, Any]) -> Table:

@@ -15,6 +15,12 @@ def takes_copies(cluster: Cluster, node: Node) -> bool:
     return node in cluster.etcd_members
 
 
+def backup_hours(cluster: Cluster) -> int:
+    """Hours after which the coordinator expects another backup; 0 when none is sent to it."""
+    backup = cluster.etcd.backup
+    return backup.interval_hours if backup.upload is BackupUpload.COORDINATOR else 0
+
+
 def backup_facts(cluster: Cluster, node: Node) -> Mapping[str, str]:
     """The keys of node.conf (docs/node.md) that concern backups; but for the folder, empty without etcd."""
     backup = cluster.etcd.backup

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from generator.bundle import Enrolment
+from generator.plan.backup import backup_hours
 from generator.plan.certificates import inventory_certificates
 from generator.plan.filesets import Fileset
 from generator.plan.host import plan_stages, roles
@@ -31,6 +32,7 @@ def inventory_cluster(cluster: Cluster, spec_digest: str) -> dict[str, Data]:
         "caDays": cluster.kubernetes.certificate_validity.ca.days,
         "encryption": encryption.algorithm.value if encryption else None,
         "trustSeconds": trust_seconds(cluster),
+        "backupHours": backup_hours(cluster),
     }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from cryptography import x509
@@ -18,6 +18,8 @@ from http_server.service.context import Context, current_claim, event, require_l
 from http_server.wire import Answer, Call, say
 
 T = TypeVar("T")
+# One and a half intervals, for each hour of the interval: from then on another member takes over.
+STALE_SECONDS = 1.5 * 3600
 
 
 async def take_blob(context: Context, call: Call) -> Answer:
@@ -92,6 +94,21 @@ def _record(context: Context, transaction: Transaction, call: Call, manifest: Ma
     require_live(context, transaction, call)
     digest = hashlib.sha256(call.body).hexdigest()
     transaction.record(event(call, "backup-stored", id=manifest.id, revision=str(manifest.revision), sha256=digest))
+
+
+def freshness(context: Context) -> Mapping[str, object]:
+    """The newest backup for `status`: stale when it is older than one and a half intervals, or when there is none."""
+    backups, hours = context.backups.all(), context.inventory.backupHours
+    newest = max(backups, key=lambda backup: backup.taken, default=None)
+    age = context.clock.now() - newest.taken if newest else None
+    return {
+        "expected": bool(hours),
+        "count": len(backups),
+        "id": newest.manifest.id if newest else "",
+        "age": age,
+        "bytes": newest.manifest.size if newest else 0,
+        "stale": bool(hours) and (age is None or age > hours * STALE_SECONDS),
+    }
 
 
 def wanted(context: Context, call: Call) -> Answer:

@@ -11,6 +11,8 @@ from http_server.keyset import make_keyset
 from http_server.model import AuditRow, Claim, Enrolment, EnrolmentState, InitState, Report, Slot
 from http_server.ports import Transaction, View
 from http_server.secret import same
+from http_server.service.backup import freshness
+from http_server.service.boot_status import boot_data, sighting_data
 from http_server.service.bootstrap_token import kill_token
 from http_server.service.context import Context, current_claim, event, open_epoch
 from http_server.service.enrol import enrolment_of
@@ -23,15 +25,21 @@ NOT_APPROVED = "other-fingerprint"
 def status(context: Context, call: Call) -> Answer:
     """GET /status: the cluster and every node of the inventory."""
     del call
-    return give(context.store.read(lambda view: _status(context.inventory, view)))
+    shown = context.store.read(lambda view: _status(context.inventory, view))
+    strangers = [sighting_data(seen) for seen in context.sightings.all()]
+    return give({**shown, "backup": freshness(context), "strangers": strangers})
 
 
 def _status(inventory: Inventory, view: View) -> dict[str, object]:
     words: defaultdict[tuple[str, int], list[Report]] = defaultdict(list)
     for report in view.reports():
         words[report.node, report.generation].append(report)
+    boots = {boot.node: boot for boot in view.boots()}
     nodes = {
-        name: _node(inventory, enrolment_of(view, name, node.generation), words[name, node.generation])
+        name: {
+            **_node(inventory, enrolment_of(view, name, node.generation), words[name, node.generation]),
+            "boot": boot_data(boots.get(name)),
+        }
         for name, node in inventory.nodes.items()
     }
     held = current_claim(view)
@@ -82,7 +90,8 @@ def row_data(row: AuditRow) -> dict[str, object]:
     return {"seq": row.seq, "at": row.at, **asdict(row.event), "hash": row.hash}
 
 
-def _known(context: Context, call: Call) -> str:
+def known_node(context: Context, call: Call) -> str:
+    """The node in the route's path, or 404."""
     node = call.path["node"]
     if node not in context.inventory.nodes:
         raise ApiError(404, "no-such-node", "the inventory has no node of that name")
@@ -91,7 +100,7 @@ def _known(context: Context, call: Call) -> str:
 
 def approve(context: Context, call: Call) -> Answer:
     """POST /nodes/{node}/approve: binds a pending node, when the operator read the same fingerprint on its console."""
-    node = _known(context, call)
+    node = known_node(context, call)
     generation = context.inventory.nodes[node].generation
     fingerprint = parse_form(decode_body(call.body), frozenset({"fingerprint"})).one("fingerprint", parse_fingerprint)
 
@@ -122,7 +131,7 @@ def rearm(context: Context, call: Call) -> Answer:
 
 def _set_state(context: Context, call: Call, state: EnrolmentState) -> Answer:
     parse_form(decode_body(call.body), frozenset())
-    node = _known(context, call)
+    node = known_node(context, call)
     generation = context.inventory.nodes[node].generation
 
     def decide(transaction: Transaction) -> str:

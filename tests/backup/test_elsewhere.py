@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -349,3 +350,20 @@ def test_what_arrived_is_thinned_and_cannot_be_pushed_out(node: Node) -> None:
     assert kept <= thinned([*daily, *future])
     hours = [backup_of(manifest, now - 60 - hour * HOUR, now) for hour in range(200)]
     assert {daily[day].manifest.id for day in range(7)} | long <= thinned([*daily, *hours])
+
+
+def test_status_tells_the_newest_backup_and_when_it_is_too_old(site: Site, node: Node) -> None:
+    site.coordinator.out.inventory["backupHours"] = 24
+    site.coordinator.out.write_inventory()
+    node.backup("now")
+    shown = site.coordinator.status()["backup"]
+    assert shown["id"] == node.ids()[0]
+    assert 0 <= shown["age"] < 600
+    site.coordinator.out.inventory["backupHours"] = 1
+    site.coordinator.out.write_inventory()
+    manifest = site.stored / "copies" / node.ids()[0]
+    shutil.rmtree(manifest)
+    end = time.monotonic() + 20
+    while not site.coordinator.status()["backup"]["stale"]:
+        assert time.monotonic() < end
+        time.sleep(0.1)
