@@ -67,7 +67,7 @@ class CloudInit:
         return done.returncode == 0 and "deprecat" not in said.lower(), said
 
     def network_verdict(self, path: Path, scratch: Path) -> tuple[bool, str]:
-        """Whether cloud-init turns a network-config into systemd-networkd's files; releases before 23.4 have no schema for it."""
+        """Whether cloud-init turns it into systemd-networkd's files; before 23.4 there is no schema for it."""
         done = self._run(
             "devel", "net-convert", "--network-data", str(path), "--kind", "yaml",
             "--output-kind", "networkd", "--distro", "debian", "--directory", str(scratch),
