@@ -1,0 +1,52 @@
+"""Knows the order to restore a backup: what every member must do, who has done it, and when it is void."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from http_server.inventory import Name, Strict
+from http_server.manifest import BackupId, Text
+from http_server.private_file import replace_private
+
+# An order that is forgotten must not meet a machine that is installed anew weeks later.
+VALID_SECONDS = 86400.0
+
+
+class Order(Strict):
+    """A restore that is armed. `sealedKey` is the key of an encrypted backup's files, sealed by the keyring (hex)."""
+
+    backup: BackupId
+    attempt: Annotated[int, Field(gt=0)]
+    force: bool
+    members: Text
+    sealedKey: Annotated[str, Field(pattern=r"^[0-9a-f]*$")]  # noqa: N815
+    epoch: Annotated[int, Field(gt=0)]
+    at: float
+    done: tuple[Name, ...] = Field(default=(), strict=False)
+
+    def open_for(self, node: str, now: float) -> bool:
+        """Whether this node has to restore. A second time would give the cluster a member that forgot its votes."""
+        return node not in self.done and 0 <= now - self.at < VALID_SECONDS
+
+
+class OrderFile:
+    """The one order that can be armed, in a private file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> Order | None:
+        """The armed order; None when there is none, or the file is not one."""
+        try:
+            return Order.model_validate_json(self._path.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def write(self, order: Order) -> None:
+        """Arms it."""
+        replace_private(self._path, order.model_dump_json().encode())
+
+    def remove(self) -> None:
+        """Disarms."""
+        self._path.unlink(missing_ok=True)
