@@ -151,6 +151,7 @@ class _Stage:
         self._out = str(out)
         self._watch = watch
         self._folders: set[str] = set()
+        self._looked_at = ("", True)
 
     def open(self) -> None:
         self._watch("stage", self._pending)
@@ -158,9 +159,9 @@ class _Stage:
         Path(self._tree).mkdir(mode=0o700)
 
     def take(self, artefact: Artefact) -> Entry:
-        if not _holds(f"{self._out}/{artefact.path}", artefact):
+        folder = artefact.path.rpartition("/")[0]
+        if not (self._is_there(folder) and _holds(f"{self._out}/{artefact.path}", artefact)):
             self._watch("write", artefact.path)
-            folder = artefact.path.rpartition("/")[0]
             if folder not in self._folders:
                 self._make_folder(folder)
             _write_file(f"{self._tree}/{artefact.path}", artefact)
@@ -177,6 +178,12 @@ class _Stage:
         _write_file(str(self._pending / "COMMIT"), Artefact("COMMIT", b""))
         self.sealed = True
         sync(self._pending)
+
+    def _is_there(self, folder: str) -> bool:
+        """Whether OUT has the folder; nothing below one that is missing needs to be looked for."""
+        if folder != self._looked_at[0]:
+            self._looked_at = (folder, Path(self._out, folder).is_dir())
+        return self._looked_at[1]
 
     def _make_folder(self, folder: str) -> None:
         """Makes the folder with a mode that is ours, not the umask's: dnsmasq must be able to read `pxe`."""

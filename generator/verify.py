@@ -55,7 +55,7 @@ def _reader(path: str) -> Callable[[bytes], object] | None:
 
 def _read_yaml(data: bytes) -> list[Any]:
     # Nodes are enough to know that it parses; making Python objects of them would take as long again.
-    return list(yaml.compose_all(data, yaml.CSafeLoader))
+    return list(yaml.compose_all(data, yaml.CBaseLoader))
 
 
 def _read_user_data(user_data: UserData) -> None:
@@ -75,7 +75,7 @@ def _shared_keys(shared: str) -> tuple[str, ...]:
 
 
 def _top_level(text: str) -> dict[str, Any]:
-    root = yaml.compose(text, yaml.CSafeLoader)
+    root = yaml.compose(text, yaml.CBaseLoader)
     if not isinstance(root, yaml.MappingNode):
         raise TypeError("mapping")
     return {key.value: value for key, value in root.value}

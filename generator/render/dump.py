@@ -7,11 +7,11 @@ is written without quotes only where all of them agree that it is a string.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from io import StringIO
 from typing import TypeAlias
 
 import yaml
-
-from generator.spec.frozenmap import FrozenMap
 
 Data: TypeAlias = "str | int | float | bool | Mapping[str, Data] | Sequence[Data] | None"
 
@@ -20,18 +20,36 @@ _PLAIN = re.compile(r"[A-Za-z/](?:[A-Za-z0-9_./@%+=,-]|:(?=[A-Za-z0-9_/])| (?=[A
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"})
 
 
-class _Dumper(yaml.CSafeDumper):
-    """libyaml's emitter: no anchors, literal blocks for text of several lines, quotes where readers could disagree."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
+_TEXT, _MAP, _LIST = "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
 
 
-def _represent_str(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    # libyaml takes exact strings only; `str` unwraps the subclasses of generator.value and enumerations.
-    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style=_style(text))
+def dump_yaml(data: Data) -> str:
+    """One YAML document in block style, keys in the order given, ending with a newline.
+
+    Every scalar says itself how it is written, so PyYAML's guesses are left out. TypeError for what is no Data.
+    """
+    text = StringIO()
+    emitter = yaml.CBaseDumper(text, allow_unicode=True, width=2**31 - 1)  # libyaml folds lines that are longer
+    emitter.open()
+    emitter.serialize(_node(data))
+    emitter.close()
+    return text.getvalue()
 
 
+def _node(data: Data) -> yaml.Node:
+    match data:
+        case str():
+            return yaml.ScalarNode(_TEXT, str(data), style=_style(data))  # libyaml takes no subclass of str
+        case None | bool() | int() | float():
+            return yaml.ScalarNode(_TEXT, json.dumps(data))
+        case Mapping():
+            return yaml.MappingNode(_MAP, [(_node(key), _node(value)) for key, value in data.items()], flow_style=False)
+        case Sequence():
+            return yaml.SequenceNode(_LIST, [_node(value) for value in data], flow_style=False)
+    raise TypeError(f"{type(data).__name__} cannot be dumped")
+
+
+@lru_cache(maxsize=4096)  # keys and everyday words come again on every node
 def _style(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return ""
@@ -42,23 +60,6 @@ def _style(text: str) -> str:
         return "'"
     # A literal block that opens with a blank or ends with empty lines needs indicators that few people can read.
     return '"' if text[0] in " \n" or text.endswith("\n\n") else "|"
-
-
-def _represent_mapping(dumper: _Dumper, mapping: Mapping[str, Data]) -> yaml.MappingNode:
-    return dumper.represent_dict(mapping.items())
-
-
-_Dumper.add_representer(str, _represent_str)
-_Dumper.add_multi_representer(str, _represent_str)  # the values of generator.value, enumerations of strings
-_Dumper.add_representer(FrozenMap, _represent_mapping)
-_Dumper.add_representer(tuple, yaml.representer.SafeRepresenter.represent_list)
-
-
-def dump_yaml(data: Data) -> str:
-    """One YAML document in block style, keys in the order given, ending with a newline."""
-    return yaml.dump(
-        data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**31 - 1
-    )
 
 
 def dump_yaml_documents(documents: Iterable[Data]) -> str:

@@ -43,7 +43,8 @@ def kubeseed(*words: object) -> Cost:
     """A command in a process of its own, until all it wrote is on the disk."""
     os.sync()
     command = (sys.executable, "-c", CHILD, *map(str, words))
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    environment = {**os.environ, "KUBESEED_DEBUG": "1"}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     return Cost(*json.loads(done.stderr.splitlines()[-1]))
 

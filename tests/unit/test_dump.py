@@ -7,7 +7,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.render.dump import dump_json, dump_yaml, dump_yaml_documents
+from generator.render.dump import Data, dump_json, dump_yaml, dump_yaml_documents
+from generator.secret import Secret
+from generator.spec.frozenmap import FrozenMap
+from generator.spec.node import Role
+from generator.value import NodeName
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text()
 DATA = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
@@ -58,6 +62,16 @@ def test_equal_parts_are_written_out_without_anchors() -> None:
 
 def test_documents_are_separated() -> None:
     assert list(yaml.safe_load_all(dump_yaml_documents([{"a": 1}, {"b": 2}]))) == [{"a": 1}, {"b": 2}]
+
+
+def test_what_is_no_data_is_refused() -> None:
+    with pytest.raises(TypeError, match="Secret cannot be dumped"):
+        dump_yaml({"password": Secret("sesame")})  # type: ignore[dict-item]  # this is the point
+
+
+def test_subclasses_of_str_and_frozen_maps_are_data() -> None:
+    roles: dict[str, Data] = {NodeName("m1"): Role.MASTER}
+    assert dump_yaml(FrozenMap(roles)) == "m1: master\n"
 
 
 def test_json_is_sorted_and_two_levels_are_laid_out_by_lines() -> None:
