@@ -4,3 +4,5 @@ from hypothesis import settings
 
 settings.register_profile("kubeseed", deadline=None, derandomize=True)
 settings.load_profile("kubeseed")
+
+pytest_plugins = ["tests.lab.plugin"]

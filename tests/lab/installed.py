@@ -18,7 +18,9 @@ def installed_kubeseed(folder: Path) -> Iterator[Path]:
     """The `kubeseed` command of a new virtual environment that holds the wheel of this tree and nothing of the tree."""
     wheels = folder / "wheel"
     run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, ROOT], timeout=5 * MINUTES)
-    environment = VirtualEnv(workspace=str(folder / "environment"), delete_workspace=True)
+    workspace = folder / "environment"
+    workspace.mkdir()
+    environment = VirtualEnv(workspace=str(workspace), delete_workspace=True)
     try:
         run(
             [environment.python, "-m", "pip", "install", "-q", *wheels.glob("*.whl")],

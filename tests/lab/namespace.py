@@ -62,14 +62,22 @@ def namespace(of: Run, name: str) -> Iterator[Namespace]:
 
 
 @contextmanager
-def lan(network: Namespace, folder: Path, addresses: Mapping[str, str]) -> Iterator[Service]:
-    """dnsmasq on the bridge: `addresses` (MAC -> IPv4) and a range for strangers."""
+def lan(network: Namespace, folder: Path, addresses: Mapping[str, str], root: Path) -> Iterator[None]:
+    """What a site has on its wire: DHCP (`addresses`: MAC -> IPv4, and a range for strangers), IPv6 router, clock.
+
+    The clock is the chronyd of an image's `root`: nobody wants it on the machine that tests.
+    """
     hosts = [f"--dhcp-host={mac},{address}" for mac, address in addresses.items()]
-    command = [
+    dnsmasq = [
         *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--log-dhcp", "--log-facility=-"),
         *(f"--interface={BRIDGE}", "--bind-interfaces", f"--dhcp-leasefile={folder / 'leases'}", "--pid-file"),
         *(f"--dhcp-range={_DHCP_RANGE}", "--enable-ra", f"--dhcp-range={_IPV6[1]}", "--no-ping", "--user=root"),
         *(f"--dhcp-option=option:router,{HOST}", *hosts),
     ]
-    with network.start(command, folder / "dnsmasq.log") as service:
-        yield service
+    chrony = ["-d", "-x", "-u", "root", "local stratum 8", f"allow {SUBNET}", "cmdport 0", f"bindaddress {HOST}"]
+    private = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs "$0/run" && exec chroot "$0" chronyd "$@"']
+    with (
+        network.start(dnsmasq, folder / "dnsmasq.log"),
+        network.start([*private, root, *chrony], folder / "chronyd.log"),
+    ):
+        yield

@@ -1,1 +1,1 @@
-"""Real Kubernetes for the lab: built from Debian's source package, packed as container images, put into a node image."""
+"""Real Kubernetes for the lab: built of Debian's source package, packed as images, put into a node image."""

@@ -1,4 +1,4 @@
-"""Knows how Kubernetes 1.20.2 is built of Debian 12's source package: in a chroot of its own, about ten minutes, once."""
+"""Knows how Kubernetes 1.20.2 is built of Debian 12's source package: in a chroot of its own, once."""
 
 import hashlib
 import shutil

@@ -1,4 +1,4 @@
-"""Knows the image of a Kubernetes node: Debian with an engine, balancers and etcd, our Kubernetes, its images loaded."""
+"""Knows the image of a Kubernetes node: Debian, an engine, balancers, etcd, our Kubernetes, its images loaded."""
 
 import hashlib
 import shutil
@@ -15,6 +15,8 @@ REGISTRY = "registry.k8s.io"
 # The tags that kubeadm 1.20.2 asks for (cmd/kubeadm/app/constants); what is inside etcd's is Debian's 3.4.23.
 PAUSE, ETCD = "pause:3.2", "etcd:3.4.13-0"
 ON_NODES = ("kubeadm", "kubelet", "kubectl", "crictl")
+_TABLES = [f"/usr/sbin/{family}{verb}" for family in ("iptables", "ip6tables") for verb in ("", "-save", "-restore")]
+PROXY_NEEDS = (*_TABLES, "/usr/sbin/conntrack", "/usr/sbin/ipset", "/usr/bin/kmod")
 # A pod network for one node at a time: pods of different nodes do not meet, and nothing in the proofs needs them to.
 CONFLIST = """{
   "cniVersion": "0.3.1",
@@ -66,8 +68,8 @@ def _write_archives(folder: Path, root: Path, programs: Path) -> None:
         write_archive(
             folder / f"{name}.tar", [f"{REGISTRY}/{name}:v{VERSION}"], {f"/usr/local/bin/{name}": programs / name}
         )
-    proxy = with_libraries(root, ["/usr/sbin/iptables-restore", "/usr/sbin/conntrack", "/usr/sbin/ipset"])
-    proxy["/usr/local/bin/kube-proxy"] = programs / "kube-proxy"
+    proxy = {**with_libraries(root, PROXY_NEEDS), "/usr/local/bin/kube-proxy": programs / "kube-proxy"}
+    proxy.update({str(Path("/") / file.relative_to(root)): file for file in root.glob("usr/lib/*/xtables/*.so")})
     write_archive(folder / "kube-proxy.tar", [f"{REGISTRY}/kube-proxy:v{VERSION}"], proxy)
     etcd = with_libraries(root, ["/usr/bin/etcd", "/usr/bin/etcdctl"])
     write_archive(folder / "etcd.tar", [f"{REGISTRY}/{ETCD}"], etcd)

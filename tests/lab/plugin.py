@@ -1,0 +1,60 @@
+"""Fixtures of all tests that boot machines: the run, the installed command, the images."""
+
+import os
+import shutil
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.image import debian_image
+from tests.lab.installed import ROOT, installed_kubeseed
+from tests.lab.run import Run, begin, clear
+
+ARTEFACTS = ROOT / "test-artefacts"
+KEPT = ("*.log", "*.json", "*.yaml", "out/vm/*/*.log")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Run]:
+    """This run. What dead runs left over is gone, and at the end so is everything of this one."""
+    if os.geteuid() != 0:
+        pytest.skip("machines need root: network namespaces, bridges, containers (make test uses sudo)")
+    run = begin()
+    yield run
+    clear(run)
+
+
+@pytest.fixture(scope="session")
+def kubeseed(lab: Run) -> Iterator[Path]:
+    """The `kubeseed` command as a user has it: the wheel in a fresh virtual environment."""
+    with installed_kubeseed(lab.folder) as command:
+        yield command
+
+
+@pytest.fixture(scope="session")
+def debian(lab: Run) -> Path:
+    """The image of a plain Debian."""
+    assert lab
+    return debian_image()
+
+
+def keep_logs(folder: Path, name: str) -> Path:
+    """Copies the logs of a site to test-artefacts/NAME, which is where a failure sends its reader."""
+    target = ARTEFACTS / name
+    shutil.rmtree(target, ignore_errors=True)
+    for pattern in KEPT:
+        for path in folder.glob(pattern):
+            copy = target / path.relative_to(folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+    return target
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test of the lab names the folder with the logs."""
+    report = yield
+    if report.failed and any(item.get_closest_marker(name) for name in ("vm", "cluster")):
+        report.sections.append(("lab", f"logs are kept in {ARTEFACTS}"))
+    return report
