@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 
+from generator.plan.firewall import plan_openings
 from generator.plan.load_balancer import balances
 from generator.spec.cluster import Cluster
+from generator.spec.host import Firewall
 from generator.spec.node import Node, Role
 
 
@@ -18,6 +20,7 @@ class Scope(StrEnum):
     SETTINGS = "settings"
     KUBERNETES = "kubernetes"
     BALANCER = "balancer"
+    FIREWALL = "firewall"
     MASTER = "master"
     FIRST_MASTER = "first-master"
     NODE = "node"
@@ -44,6 +47,8 @@ def _filesets(cluster: Cluster, node: Node) -> Iterator[Fileset]:
         yield Fileset("kubernetes", Scope.KUBERNETES)
     if balances(cluster, node):
         yield Fileset("balancer", Scope.BALANCER)
+    if node.firewall is Firewall.MANAGED:
+        yield Fileset(f"firewall-{_digest(plan_openings(cluster, node))}", Scope.FIREWALL)
     if Role.MASTER in node.roles:
         yield Fileset("master", Scope.MASTER)
     if node.name == cluster.first_master.name:
@@ -54,4 +59,8 @@ def _filesets(cluster: Cluster, node: Node) -> Iterator[Fileset]:
 def _settings_digest(node: Node) -> str:
     """Names what nodes may set for themselves and most take from `defaults`."""
     hosts = tuple((address, *names) for address, names in node.hosts.items())
-    return sha256(repr((node.ntp, hosts)).encode()).hexdigest()[:8]
+    return _digest((node.ntp, hosts))
+
+
+def _digest(value: object) -> str:
+    return sha256(repr(value).encode()).hexdigest()[:8]

@@ -7,6 +7,7 @@ from generator.mirror import Mirror
 from generator.plan.backup import CERTIFICATE, takes_copies
 from generator.plan.etcd import plan_member, plan_members, runs_external_member
 from generator.plan.filesets import Fileset, Scope
+from generator.plan.firewall import plan_firewall
 from generator.plan.kubelet import plan_kubelet
 from generator.plan.load_balancer import plan_balancer, plan_vrrp
 from generator.plan.packages import plan_package_names, plan_sources
@@ -17,6 +18,7 @@ from generator.render.cni import render_cni
 from generator.render.dump import dump_yaml
 from generator.render.engine import render_engine
 from generator.render.etcd import render_etcd
+from generator.render.firewall import render_firewall
 from generator.render.host_files import render_chrony, render_hosts, render_passwords, render_tuning
 from generator.render.kubeadm import render_init, render_join
 from generator.render.labels import render_labels
@@ -72,6 +74,10 @@ def _balancer(subject: Subject) -> Iterator[Artefact]:
     yield from render_balancer(subject.cluster.load_balancer.engine, plan_balancer(subject.cluster))
 
 
+def _firewall(subject: Subject) -> Iterator[Artefact]:
+    yield render_firewall(plan_firewall(subject.cluster, subject.node))
+
+
 def _master(subject: Subject) -> Iterator[Artefact]:
     yield render_labels(subject.cluster)
     if subject.cluster.kubernetes.audit.enabled:
@@ -104,6 +110,7 @@ _RENDERERS: Mapping[Scope, Callable[[Subject], Iterator[Artefact]]] = {
     Scope.SETTINGS: _settings,
     Scope.KUBERNETES: _kubernetes,
     Scope.BALANCER: _balancer,
+    Scope.FIREWALL: _firewall,
     Scope.MASTER: _master,
     Scope.FIRST_MASTER: _first_master,
     Scope.NODE: _node,

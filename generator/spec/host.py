@@ -24,6 +24,9 @@ from generator.spec.node_network import NodeNetwork
 from generator.spec.pxe import NodePxe
 
 LoginName = Annotated[str, matching(r"[a-z_][a-z0-9_-]{0,31}", "a login name", "ops")]
+OpenPort = Annotated[
+    str, Parsed(value.parse_open_port, pattern="^[0-9]+(-[0-9]+)?/(tcp|udp)$", what="port with its protocol")
+]
 TimeZone = Annotated[str, matching(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", "a time zone", "Europe/Berlin")]
 
 
@@ -72,6 +75,9 @@ class HostSettings(Section):
         None,
         description="managed: keep strangers out of every port but those of the node's roles, whatever disableFirewall "
         "says; null: what disableFirewall says.",
+    )
+    open_ports: tuple[OpenPort, ...] = Field(
+        (), description="Further ports that everybody may reach, with `firewall: managed`: 9100/tcp, 4000-4010/udp."
     )
     upgrade_kernel: Flag = Field(
         False, description="Install the newest kernel of the OS at first boot, and reboot once, before the node enrols."

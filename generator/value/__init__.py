@@ -15,6 +15,7 @@ from generator.value.network import (
     parse_https_url,
     parse_interface,
     parse_network,
+    parse_open_port,
     parse_url,
 )
 from generator.value.taint import Taint, TaintEffect
@@ -44,6 +45,7 @@ __all__ = [
     "parse_interface",
     "parse_label",
     "parse_network",
+    "parse_open_port",
     "parse_password_hash",
     "parse_url",
     "parse_uuid",

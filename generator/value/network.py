@@ -45,6 +45,19 @@ class PortRange:
         return self.first <= port <= self.last
 
 
+def parse_open_port(text: str) -> str:
+    """A port or a range of ports of a protocol: `9100/tcp`, `4000-4010/udp`."""
+    ports, _, protocol = text.partition("/")
+    first, _, last = ports.partition("-")
+    try:
+        PortRange.parse(f"{first}-{last or first}")
+    except InvalidValueError:
+        protocol = ""
+    if protocol not in ("tcp", "udp"):
+        raise InvalidValueError(f"{quoted(text)} is not a port with its protocol", "write 9100/tcp or 4000-4010/udp")
+    return text
+
+
 def parse_address(text: str) -> Address:
     """An IPv4 or IPv6 address, without prefix, zone or port."""
     try:
