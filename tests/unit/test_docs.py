@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
 import pytest
 import typer.main
 import yaml
@@ -84,9 +83,9 @@ def commands(block: Block) -> list[list[str]]:
 @pytest.mark.parametrize("block", blocks("sh"))
 def test_commands_shown_exist_with_their_options(block: Block) -> None:
     for words in commands(block):
-        command: click.Command = typer.main.get_command(app)
+        command: Any = typer.main.get_command(app)  # a click.Group; which click is typer's own affair
         rest = words[1:]
-        while isinstance(command, click.Group):
+        while hasattr(command, "commands"):
             assert rest, words
             assert rest[0] in command.commands, f"kubeseed has no command {' '.join(words)}"
             command, rest = command.commands[rest[0]], rest[1:]
