@@ -2,9 +2,9 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
@@ -47,15 +47,17 @@ def _attempt(path: str, read: Callable[[], object]) -> None:
 
 
 def _reader(path: str) -> Callable[[bytes], object] | None:
-    name = PurePosixPath(path)
-    if name.name in ("meta-data", "network-config") or name.suffix == ".yaml":
+    if path.endswith((".yaml", "/meta-data", "/network-config")):
         return _read_yaml
-    return json.loads if name.suffix == ".json" else None
+    if path.endswith(".toml"):
+        return lambda data: tomllib.loads(data.decode())
+    return json.loads if path.endswith(".json") else None
 
 
-def _read_yaml(data: bytes) -> list[Any]:
-    # Nodes are enough to know that it parses; making Python objects of them would take as long again.
-    return list(yaml.compose_all(data, yaml.CBaseLoader))
+@lru_cache(maxsize=8)  # a node's sealed and its public seed have files in common
+def _read_yaml(data: bytes) -> None:
+    for _ in yaml.parse(data, yaml.CBaseLoader):
+        pass
 
 
 def _read_user_data(user_data: UserData) -> None:
