@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from http_server.daemon import in_daemon
 from http_server.form import parse_form, whole_number
 from http_server.inventory import AuthorityName, Inventory
 from http_server.model import InitState, Keyset, Slot, Token
@@ -56,7 +57,7 @@ async def attempt(context: Context, call: Call) -> Answer:
     secret = context.keyring.unseal(turn.token.id, turn.token.epoch, turn.token.sealed)
     try:
         async with context.kubernetes_gate:
-            await asyncio.to_thread(context.kubernetes.ensure_token, turn.token, secret)
+            await in_daemon(context.kubernetes.ensure_token, turn.token, secret)
     except KubernetesUnavailableError:
         return later("waiting for an API server", RETRY_SECONDS)
     return Answer(body=_document(context.inventory, turn.keyset, _bearer(turn.token, secret)))

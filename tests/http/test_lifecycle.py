@@ -106,7 +106,7 @@ def test_everything_it_makes_is_private(coordinator: Coordinator) -> None:
     state = coordinator.out.root / "state"
     assert state.stat().st_mode & 0o777 == 0o700
     modes = {path.name: path.stat().st_mode & 0o777 for path in state.iterdir()}
-    assert set(modes.values()) == {0o600}
+    assert {mode & 0o077 for mode in modes.values()} == {0}
     assert {
         "coordinator.db",
         "coordinator.db-wal",
@@ -199,7 +199,7 @@ def test_a_new_inventory_is_taken_and_a_bad_one_is_not(coordinator: Coordinator)
     coordinator.out.write_inventory()
     wait_for(lambda: "w3" in coordinator.status()["nodes"])
     (coordinator.out.root / "coordinator" / "inventory.json").write_text("{")
-    wait_for(lambda: "was not taken, the former stays" in coordinator.log)
+    wait_for(lambda: "the inventory was not taken, the former stays" in coordinator.log)
     assert coordinator.machine("w3").enrolled().get("/v1/backends").status_code == 200
 
 
@@ -317,3 +317,21 @@ def test_a_root_that_has_no_key_or_another_is_refused(tmp_path: Path) -> None:
     assert "the key does not belong to the certificate" in refused(other)
     (first.out.root / "secrets" / "root.crt").unlink()
     assert "root.crt is missing" in refused(first.out)
+
+
+def test_an_api_server_that_never_answers_does_not_delay_a_stop(tmp_path: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        out = fresh_out(tmp_path, port := free_port(), join="token", api_servers=[address, address, address])
+        with serving(out, "--listen", f"127.0.0.1:{port}") as (process, _):
+            served = Coordinator(out, port, 0)
+            served.machine("m1").enrolled().initialise()
+            worker = served.machine("w1").enrolled()
+            waiting = threading.Thread(target=lambda: worker.get("/v1/join?wait=25"))
+            waiting.start()
+            time.sleep(1)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(5) == 0
+            waiting.join(10)

@@ -43,8 +43,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
     ("http_server.errors", "http_server.secret", "http_server.clock", "http_server.failpoint", "http_server.inventory"),
     ("http_server.model", "http_server.settings"),
+    ("http_server.boot",),
+    ("http_server.sighting",),
     ("http_server.ports", "http_server.audit_chain", "http_server.private_file", "http_server.archive"),
+    ("http_server.daemon",),
     ("http_server.manifest",),
+    ("http_server.order",),
     (
         "http_server.wire",
         "http_server.backups",
@@ -58,16 +62,18 @@ SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
         "http_server.store_sqlite",
         "http_server.kubernetes_api",
         "http_server.inventory_file",
+        "http_server.assets",
         "http_server.authenticate",
     ),
     ("http_server.service",),
     ("http_server.routes",),
     ("http_server.request_log", "http_server.connection"),
-    ("http_server.app", "http_server.admin", "http_server.table"),
+    ("http_server.app", "http_server.admin", "http_server.table_boot"),
+    ("http_server.table",),
     ("http_server.server", "http_server.restore"),
     ("http_server.coordinator",),
     ("http_server.cli",),
-    ("http_server.cli_backup",),
+    ("http_server.cli_backup", "http_server.cli_restore"),
 )
 # Only these start processes.
 PROCESS_MODULES = ("generator.judge", "generator.vm", "generator.image", "generator.pxe", "generator.cli")
