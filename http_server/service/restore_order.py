@@ -22,7 +22,7 @@ _one_at_a_time = threading.Lock()
 
 
 def arm(context: Context, call: Call) -> Answer:
-    """POST /restore: every member restores this backup, once. With `reopen` the init starts again with the same keys."""
+    """POST /restore: every member restores this backup, once. `reopen` starts the init again with the same keys."""
     form = parse_form(decode_body(call.body), FIELDS)
     manifest = _backup(context, form.one("backup", parse_id))
     key = form.one("key", parse_key, "")

@@ -3,27 +3,21 @@
 import hashlib
 import http.client
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from http_server.backups import Backup, thinned
 from http_server.manifest import parse_manifest
 from tests.backup.conftest import free_network
-from tests.backup.etcd import Authority, Cluster, running
+from tests.backup.etcd import running
 from tests.backup.node import Node
-from tests.http.process import Coordinator, Machine, unpack
+from tests.backup.site import Site, authority_of, enrol, kubeseed
 from tests.http.process import running as coordinating
 
 pytestmark = pytest.mark.judge
@@ -32,37 +26,12 @@ HOUR, DAY = 3600, 86400
 START = 1_700_000_000
 
 
-@dataclass(frozen=True)
-class Site:
-    """A coordinator, a cluster of one under its epoch's etcd authority, and the machine whose credential it knows."""
-
-    coordinator: Coordinator
-    cluster: Cluster
-    machine: Machine
-
-    @property
-    def stored(self) -> Path:
-        return self.coordinator.out.root / "state" / "backups"
-
-    def ids(self) -> list[str]:
-        return sorted(path.name for path in (self.stored / "copies").iterdir())
-
-    def post(self, path: str, content: bytes, media_type: str, **headers: str) -> httpx.Response:
-        with self.coordinator.anybody(Authorization=self.machine.header, **headers) as client:
-            return client.post(path, content=content, headers={"Content-Type": media_type})
-
-    def audit(self, action: str) -> list[dict[str, str]]:
-        return [row["detail"] for row in self.coordinator.events() if row["action"] == action]
-
-
 @pytest.fixture(scope="module")
 def site(module_folder: Path, programs: Path) -> Iterator[Site]:
     with coordinating(module_folder) as coordinator:
         machine = coordinator.machine("m1").enrolled()
         machine.initialise()
-        key = load_pem_private_key(unpack(machine.get("/v1/pki").content)["pki/etcd/ca.key"], None)
-        assert isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
-        with running(module_folder / "etcd", free_network(), programs, 1, Authority("etcd-ca", key)) as cluster:
+        with running(module_folder / "etcd", free_network(), programs, 1, authority_of(machine)) as cluster:
             cluster.put_many(0, 300)
             yield Site(coordinator, cluster, machine)
 
@@ -73,8 +42,7 @@ def node(site: Site, folder: Path) -> Node:
     site.cluster.members[0].etcdctl("del", "kubeseed/backup")
     node = Node(folder / "node", site.cluster.members[0])
     upload(node, site)
-    (node.root / "etc/kubeseed/ca.crt").write_bytes((site.coordinator.out.root / "secrets/root.crt").read_bytes())
-    (node.root / "etc/kubeseed/node.curl").write_text(f'header = "Authorization: {site.machine.header}"\n')
+    enrol(node, site.coordinator, site.machine)
     return node
 
 
@@ -279,23 +247,17 @@ def test_what_a_hook_does_not_give_back_as_it_was_does_not_count(site: Site, nod
     assert recorded(site) == ""
 
 
-def kubeseed(*words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "200"}
-    program = [sys.executable, "-m", "generator.cli", "backup", *words]
-    return subprocess.run(program, capture_output=True, text=True, timeout=60, env=environment, check=False)
-
-
 def test_the_operator_lists_shows_verifies_and_fetches(site: Site, node: Node) -> None:
     node.set_clock(START + 40 * DAY)
     node.backup("now")
     name, out = node.ids()[0], str(site.coordinator.out.root)
-    listed = json.loads(kubeseed("list", out, "--json").stdout)
+    listed = json.loads(kubeseed("backup", "list", out, "--json").stdout)
     assert name in [one["id"] for one in listed]
-    assert re.search(rf"{name} .* m1 .* 3\.4\.\d+ .* no ", kubeseed("list", out).stdout)
-    assert f'"id": "{name}"' in kubeseed("show", out, name).stdout
-    assert kubeseed("verify", out, name).stdout == f"{name} is whole\n"
+    assert re.search(rf"{name} .* m1 .* 3\.4\.\d+ .* no ", kubeseed("backup", "list", out).stdout)
+    assert f'"id": "{name}"' in kubeseed("backup", "show", out, name).stdout
+    assert kubeseed("backup", "verify", out, name).stdout == f"{name} is whole\n"
 
-    fetched = kubeseed("fetch", out, name, "--to", str(node.root / "fetched"))
+    fetched = kubeseed("backup", "fetch", out, name, "--to", str(node.root / "fetched"))
     assert fetched.returncode == 0, fetched.stderr
     judged = node.run("restore", "--check", f"/fetched/{name}")
     assert judged.code == 0, judged.output
@@ -310,7 +272,7 @@ def test_the_operator_is_told_of_damage_and_gets_nothing_damaged(site: Site, nod
     good = snapshot.read_bytes()
     snapshot.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     for words in (("verify", out, name), ("verify", out), ("fetch", out, name, "--to", str(node.root / "fetched"))):
-        told = kubeseed(*words)
+        told = kubeseed("backup", *words)
         assert told.returncode == 3
         assert "snapshot.db: is damaged, its SHA-256 is not the one of its manifest" in told.stderr
     assert not (node.root / "fetched").exists()
@@ -319,11 +281,11 @@ def test_the_operator_is_told_of_damage_and_gets_nothing_damaged(site: Site, nod
 
 def test_the_operator_asks_for_what_is_not_there(site: Site, folder: Path) -> None:
     out = str(site.coordinator.out.root)
-    missing = kubeseed("show", out, "20200101T000000Z-m1")
+    missing = kubeseed("backup", "show", out, "20200101T000000Z-m1")
     assert missing.returncode == 3
     assert "there is no backup 20200101T000000Z-m1" in missing.stderr
     (folder / "empty").mkdir()
-    assert "holds no backup" in kubeseed("fetch", str(folder / "empty"), "--to", str(folder)).stderr
+    assert "holds no backup" in kubeseed("backup", "fetch", str(folder / "empty"), "--to", str(folder)).stderr
 
 
 def backup_of(manifest: dict[str, object], at: int, received: float) -> Backup:

@@ -4,55 +4,20 @@ import hashlib
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.backup.conftest import free_network
 from tests.backup.etcd import Authority, Cluster, running
+from tests.backup.managed import managed
 from tests.backup.node import Node, Outcome, kill_at, live_on
 
 pytestmark = pytest.mark.judge
 
 KEYS = 10_000
-# The node's service manager: it stops the member by itself, and asks the test to start it, whose child it is.
-SYSTEMCTL = """
-case "$*" in
-'stop kubeseed-etcd') kill -9 "$(cat /etcd.pid)"; rm -f /start ;;
-'start --no-block kubeseed-etcd') : >/start ;;
-*) echo "$*" >>/systemctl.calls ;;
-esac
-"""
-
-
-@contextmanager
-def managed(nodes: list[Node], cluster: Cluster) -> Iterator[None]:
-    """Starts a member when its node says so, as systemd would."""
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.05):
-            for node in nodes:
-                if (node.root / "start").exists():
-                    (node.root / "start").unlink()
-                    node.member.stop()
-                    node.member.start(cluster.initial)
-
-    for node in nodes:
-        node.shim("systemctl", SYSTEMCTL)
-        if node.member.process:
-            (node.root / "etcd.pid").write_text(str(node.member.process.pid))
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def hand_out(copy: Path, nodes: list[Node]) -> None:
