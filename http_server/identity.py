@@ -92,7 +92,10 @@ class ServerTls:
         """Makes a new certificate when the hosts changed or half of its life is over."""
         if hosts == self._hosts and self._now() < self._renew_at:
             return
-        fresh = make_identity(server_profile(hosts), 0, self._root, self._now())
+        try:
+            fresh = make_identity(server_profile(hosts), 0, self._root, self._now())
+        except AuthorityError as error:
+            raise StartError(f"the root of the seeds: {error}", "give the nodes seeds under a new root") from None
         self._announce(fresh)
         with in_memory(fresh.pem.reveal()) as path:
             self.context.load_cert_chain(path)

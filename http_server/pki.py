@@ -28,7 +28,7 @@ class RequestError(ValueError):
 
 
 class AuthorityError(ValueError):
-    """A certificate and key that do not make an authority."""
+    """A certificate and key that do not make an authority, or do not any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ def issue(grant: Grant, public: PublicKey, authority: Authority, now: float) -> 
     profile = grant.profile
     start = datetime.fromtimestamp(now - BACKDATE, UTC)
     end = min(start + timedelta(days=profile.days, seconds=BACKDATE), authority.certificate.not_valid_after_utc)
+    if end.timestamp() <= now:
+        raise AuthorityError("the authority has expired")
     builder = x509.CertificateBuilder().subject_name(_subject(profile)).not_valid_before(start).not_valid_after(end)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(enciphers=isinstance(public, rsa.RSAPublicKey)), critical=True)

@@ -3,11 +3,12 @@
 import hashlib
 
 from cryptography.hazmat.primitives import serialization
+from cryptography.x509 import Certificate
 
-from http_server.errors import ApiError, forbidden
+from http_server.errors import ApiError, forbidden, unavailable
 from http_server.keyset import authority
 from http_server.model import Grant
-from http_server.pki import PublicKey, RequestError, certificate_pem, issue, parse_request
+from http_server.pki import Authority, AuthorityError, PublicKey, RequestError, certificate_pem, issue, parse_request
 from http_server.ports import Transaction
 from http_server.service.context import Context, current_claim, event, require_live
 from http_server.wire import PEM, Answer, Call
@@ -25,7 +26,7 @@ def certificate(context: Context, call: Call) -> Answer:
         require_live(context, transaction, call)
         epoch = current_claim(transaction).epoch
         signer = authority(context.keyset(transaction, epoch), profile.authority)
-        issued = issue(Grant(call.caller.node, epoch, profile), public, signer, context.clock.now())
+        issued = _issue(Grant(call.caller.node, epoch, profile), public, signer, context.clock.now())
         detail = {"kind": kind, "epoch": str(epoch), "serial": f"{issued.serial_number:x}", "spki": spki_digest(public)}
         transaction.record(event(call, "certificate-issued", **detail))
         return certificate_pem(issued), epoch
@@ -39,6 +40,13 @@ def _public_key(body: bytes) -> PublicKey:
         return parse_request(body)
     except RequestError as error:
         raise ApiError(422, "unusable-request", str(error)) from None
+
+
+def _issue(grant: Grant, public: PublicKey, signer: Authority, now: float) -> Certificate:
+    try:
+        return issue(grant, public, signer, now)
+    except AuthorityError as error:
+        raise unavailable("authority-expired", "the cluster's authority has expired", str(error)) from None
 
 
 def spki_digest(public: PublicKey) -> str:

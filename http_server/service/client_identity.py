@@ -7,7 +7,8 @@ from http_server.identity import CLIENT, Identity, make_identity
 from http_server.inventory import AuthorityName
 from http_server.keyset import authority
 from http_server.model import AuditEvent
-from http_server.ports import Keyring, Store
+from http_server.pki import AuthorityError
+from http_server.ports import Keyring, KubernetesUnavailableError, Store
 from http_server.service.context import KeysetCache, current_claim
 
 
@@ -32,7 +33,10 @@ class ClientIdentity:
 
     def _make(self, epoch: int) -> Identity:
         keyset = self._store.read(lambda view: self._keysets.get(view, epoch, self._keyring))
-        fresh = make_identity(CLIENT, epoch, authority(keyset, AuthorityName.KUBERNETES), self._clock.now())
+        try:
+            fresh = make_identity(CLIENT, epoch, authority(keyset, AuthorityName.KUBERNETES), self._clock.now())
+        except AuthorityError as error:
+            raise KubernetesUnavailableError(str(error)) from None
         self._store.transact(lambda transaction: transaction.record(own_certificate("client", fresh)))
         return fresh
 

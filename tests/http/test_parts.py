@@ -1,0 +1,231 @@
+"""The small parts on their own: inventory, clock, rates, bell, certificates of the coordinator, listeners."""
+
+import asyncio
+import copy
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from http_server.bell import Bell
+from http_server.clock import HighWaterClock
+from http_server.errors import StartError
+from http_server.identity import Identity, ServerTls, server_profile
+from http_server.inventory import InventoryError, parse_inventory
+from http_server.limit import MOST_KEYS, Rate
+from http_server.pki import Authority, AuthorityError, load_authority
+from http_server.secret import Secret
+from http_server.settings import Listen, parse_listen
+from tests.http.outfolder import make_root
+from tests.http.process import Coordinator, template
+
+DAY = 86400.0
+
+
+@pytest.fixture
+def inventory() -> dict[str, Any]:
+    return copy.deepcopy(template("certificate").inventory)
+
+
+def test_the_inventory_of_the_contract_is_read(inventory: dict[str, Any]) -> None:
+    read = parse_inventory(json.dumps(inventory).encode())
+    assert (read.firstMaster, read.nodes["m1"].master, read.nodes["w1"].master) == ("m1", True, False)
+    assert read.hosts == ("127.0.0.1",)
+
+
+def put(path: str, value: Any) -> Any:
+    def change(tree: Any) -> None:
+        *parents, last = path.split("/")
+        for step in parents:
+            tree = tree[int(step) if step.isdigit() else step]
+        tree[int(last) if last.isdigit() else last] = value
+
+    return change
+
+
+KIND = "nodes/w1/certificates/kubelet-serving"
+WRONG = [
+    ("format", 2), ("surprise", 1), ("cluster", "Prod"), ("urls", []), ("urls/0", "http://10.0.0.1:8443"),
+    ("urls/0", "https://u:p@10.0.0.1"), ("firstMaster", "w1"), ("firstMaster", "m9"), ("join", "magic"), ("caDays", 0),
+    ("caDays", "36500"), ("encryption", "rot13"), ("apiServers/0", "10.0.0.1"), ("endpoint", "10.0.0.1:6443"),
+    ("filesets/cluster/0/path", "../../secrets/root.key"), ("filesets/cluster/0/path", "/etc/passwd"),
+    ("filesets/cluster/0/path", "a/../b"), ("filesets/cluster/0/path", "a//b"), ("filesets/cluster/0/path", "a\nb"),
+    ("filesets/cluster/0/path", "a/./b"), ("filesets/cluster/0/mode", "4755"), ("filesets/cluster/0/sha256", "0"),
+    ("nodes/w1/filesets/0", "no-such"), ("nodes/w1/filesets/0", "../x"),
+    ("nodes/w1/address", "10.0.0.999"), ("nodes/w1/macs/0", "52-54-00"), ("nodes/w1/generation", 0),
+    ("nodes/w1/generation", True), ("nodes/w1/roles", ["king"]), ("nodes/w1/roles", []), ("nodes/w1/enrolId", "x"),
+    ("nodes/w1/secretDigest", "abc"), ("nodes/w1/surprise", 1), (f"{KIND}/authority", "root"),
+    (f"{KIND}/commonName", ""), (f"{KIND}/commonName", "a" * 65), (f"{KIND}/commonName", "x,O=system:masters"),
+    (f"{KIND}/usages", []), (f"{KIND}/usages", ["codeSigning"]), (f"{KIND}/sans/0", "URI:spiffe://x"),
+    (f"{KIND}/sans/0", "IP:host"), (f"{KIND}/sans/0", "DNS:a b"), (f"{KIND}/days", 0), (f"{KIND}/ca", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value"), WRONG)
+def test_a_wrong_inventory_is_refused(inventory: dict[str, Any], path: str, value: Any) -> None:
+    put(path, value)(inventory)
+    with pytest.raises(InventoryError):
+        parse_inventory(json.dumps(inventory).encode())
+
+
+def test_two_nodes_with_one_enrolment_are_refused(inventory: dict[str, Any]) -> None:
+    inventory["nodes"]["w1"]["enrolId"] = inventory["nodes"]["w2"]["enrolId"]
+    with pytest.raises(InventoryError, match="share an enrolId"):
+        parse_inventory(json.dumps(inventory).encode())
+
+
+def test_time_never_runs_backwards() -> None:
+    now = [100.0]
+    clock = HighWaterClock(mark=50.0, source=lambda: now[0])
+    assert clock.now() == 100.0
+    now[0] = 10.0
+    assert clock.now() == 100.0
+    clock.raise_to(500.0)
+    assert clock.now() == 500.0
+    now[0] = 600.0
+    assert clock.now() == 600.0
+
+
+def test_a_rate_lets_a_burst_pass_and_then_so_many_a_second() -> None:
+    now = [0.0]
+    rate = Rate((2.0, 3.0), lambda: now[0])
+    assert [bool(rate.take("a")) for _ in range(4)] == [False, False, False, True]
+    assert rate.take("a") == pytest.approx(0.5)
+    assert not rate.take("b")
+    now[0] = 0.5
+    assert [bool(rate.take("a")) for _ in range(2)] == [False, True]
+
+
+def test_a_rate_forgets_and_does_not_grow() -> None:
+    rate = Rate((1.0, 1.0), lambda: 0.0)
+    for number in range(MOST_KEYS * 2):
+        rate.take(str(number))
+    assert len(rate._buckets) == MOST_KEYS
+
+
+def test_a_ring_between_looking_and_waiting_is_heard() -> None:
+    async def scene() -> float:
+        bell = Bell()
+        bell.hang()
+        ring = bell.listen()
+        threading.Thread(target=bell.ring).start()
+        await asyncio.sleep(0.05)
+        started = time.monotonic()
+        await bell.wait(ring, 5)
+        return time.monotonic() - started
+
+    assert asyncio.run(scene()) < 1
+
+
+def root_of(name: str = "root") -> Authority:
+    certificate, key = make_root(name)
+    return load_authority(certificate, Secret(key))
+
+
+def served(tls: ServerTls) -> x509.Certificate:
+    """The certificate that a new connection sees."""
+    left, right = socket.socketpair()
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    found: list[bytes | None] = []
+
+    def connect() -> None:
+        with client.wrap_socket(left) as secure:
+            found.append(secure.getpeercert(binary_form=True))
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    with tls.context.wrap_socket(right, server_side=True):
+        thread.join()
+    assert found[0]
+    return x509.load_der_x509_certificate(found[0])
+
+
+def test_the_servers_certificate_is_renewed_at_half_its_life_in_the_living_context() -> None:
+    now, made = [time.time()], list[Identity]()
+    tls = ServerTls(root_of(), lambda: now[0], made.append)
+    tls.keep(("127.0.0.1", "boot.example"))
+    first = served(tls)
+    names = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["boot.example"]
+    assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
+    assert (first.not_valid_after_utc - first.not_valid_before_utc).days == 30
+    now[0] += 14 * DAY
+    tls.keep(("127.0.0.1", "boot.example"))
+    assert served(tls) == first
+    now[0] += 2 * DAY
+    tls.keep(("127.0.0.1", "boot.example"))
+    assert served(tls) != first
+    assert [identity.serial for identity in made] == [first.serial_number, served(tls).serial_number]
+
+
+def test_an_expired_root_is_told() -> None:
+    far = time.time() + 4000 * DAY
+    with pytest.raises(StartError, match="has expired"):
+        ServerTls(root_of(), lambda: far, lambda _: None).keep(("127.0.0.1",))
+
+
+def test_a_certificate_and_a_key_that_do_not_belong_together() -> None:
+    certificate, key = make_root("one")
+    for wrong in (make_root("two")[1], b"nonsense", b""):
+        with pytest.raises(AuthorityError):
+            load_authority(certificate, Secret(wrong))
+    with pytest.raises(AuthorityError):
+        load_authority(b"nonsense", Secret(key))
+
+
+def test_an_ipv6_coordinator_is_named_as_an_address() -> None:
+    assert server_profile(("fd00::1", "a.example")).sans == ("IP:fd00::1", "DNS:a.example")
+
+
+@pytest.mark.parametrize(
+    ("text", "listen"),
+    [("0.0.0.0:8443", Listen("0.0.0.0", 8443)), (":80", Listen("0.0.0.0", 80)), ("[::1]:8443", Listen("::1", 8443))],
+)
+def test_listeners_addresses(text: str, listen: Listen) -> None:
+    assert parse_listen(text) == listen
+
+
+@pytest.mark.parametrize("text", ["8443", "host", "host:", "host:x", "::1:80", "host:65536", "host:-1"])
+def test_no_listeners_addresses(text: str) -> None:
+    with pytest.raises(ValueError, match="write HOST:PORT"):
+        parse_listen(text)
+
+
+STRANGER = """
+import os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+sock = socket.socket(socket.AF_UNIX)
+sock.settimeout(10)
+try:
+    sock.connect(sys.argv[1])
+    sock.sendall(b"GET /status HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    print("answer", len(sock.recv(100)))
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_has_no_way_to_the_operators_socket(coordinator: Coordinator, tmp_path: Path) -> None:
+    path = coordinator.out.root / "state" / "admin.sock"
+
+    def ask() -> str:
+        words = [sys.executable, "-c", STRANGER, str(path)]
+        return subprocess.run(words, capture_output=True, text=True, check=False, cwd="/").stdout.strip()
+
+    assert ask() == "PermissionError"
+    for folder in (path, *path.parents):
+        if folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o777 if folder == path else folder.stat().st_mode | 0o055)
+    assert ask() in {"answer 0", "ConnectionResetError", "BrokenPipeError"}
+    assert coordinator.status()["cluster"] == "prod"
