@@ -14,7 +14,7 @@ from typing import cast
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route as StarletteRoute
 
 from http_server.authenticate import authenticate, authorise
@@ -91,8 +91,10 @@ class Road:
 
     async def _identified(self, request: Request, call: Call) -> Call:
         """Method, rate, credential, role: all that is decided before a byte of the body is read."""
-        if request.method != self.route.method:
+        if request.method != self.route.method and not self._is_head(request):
             raise ApiError(405, "method-not-allowed", "this route is not for that method")
+        if _head_size(request) > self._context.settings.limits.header:
+            raise ApiError(400, "head-too-large", "the request's head is too large")
         self._admit(call.peer)
         header = request.headers.get("authorization", "")
         caller = await asyncio.to_thread(self._authenticate, header)
@@ -100,6 +102,10 @@ class Road:
             _slow_down(self._context.node_rate.take(caller.node))
         authorise(self.route.who, caller, self._context.inventory)
         return replace(call, caller=caller)
+
+    def _is_head(self, request: Request) -> bool:
+        """UEFI asks for the size of a boot file before it fetches it (UEFI 2.10, section 24.7.3)."""
+        return request.method == "HEAD" and self.route.listener is Listener.PLAIN and self.route.method == "GET"
 
     def _authenticate(self, header: str) -> Caller:
         return authenticate(self.route.auth, header, self._context.inventory, self._context.store)
@@ -201,6 +207,15 @@ async def _pieces(request: Request, limit: int, pause: float) -> AsyncIterator[b
         yield piece
 
 
+def _head_size(request: Request) -> int:
+    """Bytes of the target and the headers. h11's own limit holds only for heads that arrive in pieces."""
+    return (
+        len(request.url.path)
+        + len(request.url.query)
+        + sum(len(name) + len(value) for name, value in request.headers.raw)
+    )
+
+
 def _slow_down(wait: float) -> None:
     if wait:
         raise ApiError(429, "too-many-requests", "ask more slowly", retry_after=int(wait) + 1)
@@ -214,6 +229,8 @@ def _response(answer: Answer) -> Response:
         headers["Retry-After"] = str(asked + random.randint(0, asked))  # noqa: S311 - jitter, not a secret
     if answer.status >= 400:
         headers["Connection"] = "close"
+    if answer.file:
+        return FileResponse(answer.file, answer.status, headers, media_type=answer.media_type)
     return Response(answer.body, answer.status, headers, media_type=answer.media_type)
 
 

@@ -19,6 +19,7 @@ USAGE = 2
 OutFolder = Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `generate` wrote.", show_default=False)]
 NodeName = Annotated[str, typer.Argument(metavar="NAME", help="A node of the cluster.", show_default=False)]
 BOOT = "0.0.0.0:8080"
+IMAGES, TFTP = Path("/var/lib/kubeseed/images"), Path("/var/lib/kubeseed/tftp")
 
 
 class LogForm(StrEnum):
@@ -64,6 +65,8 @@ def serve(
         str | None,
         typer.Option(metavar="sqlite:PATH", help="Where the state is kept. Default: OUT/state/coordinator.db."),
     ] = None,
+    images: Annotated[Path, typer.Option(metavar="DIR", help="Images for network boot: `kubeseed image`.")] = IMAGES,
+    tftp: Annotated[Path, typer.Option(metavar="DIR", help="iPXE's files for network boot: `kubeseed pxe`.")] = TFTP,
 ) -> None:
     """Run the coordinator until Ctrl-C: it hands each node its join material."""
     from http_server.coordinator import serve as run
@@ -74,6 +77,8 @@ def serve(
         _listen(listen),
         _listen(boot_listen) or Settings(Out(out)).boot_listen,
         log is LogForm.JSON,
+        images,
+        tftp,
     )
     with told():
         start_logging(as_json=settings.json_log)
@@ -196,6 +201,15 @@ def rearm(out: OutFolder, node: NodeName) -> None:
     order(out, f"/nodes/{_plain(node)}/rearm")
 
 
+def reinstall(
+    out: OutFolder,
+    node: NodeName,
+    window: Annotated[int, typer.Option("--minutes", min=1, max=7 * 1440, help="How long the order stands.")] = 60,
+) -> None:
+    """Install the node anew, once, when its machine next boots over the network. Everything on its disk is lost."""
+    order(out, f"/nodes/{_plain(node)}/reinstall", seconds=str(window * 60))
+
+
 def reassign_init(out: OutFolder) -> None:
     """Start the init again with new authorities. Only before the cluster exists."""
     order(out, "/init/reassign")
@@ -254,6 +268,7 @@ def register(app: typer.Typer) -> None:
     node = typer.Typer(help="Decide about one node.", no_args_is_help=True)
     node.command()(revoke)
     node.command()(rearm)
+    node.command()(reinstall)
     app.add_typer(node, name="node")
     audit = typer.Typer(help="The coordinator's audit trail.", no_args_is_help=True)
     audit.command("verify")(audit_verify)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from http_server.app import Traffic, build_app
+from http_server.assets import ImageIndex
 from http_server.backups import prepared
 from http_server.bell import Bell
 from http_server.clock import HighWaterClock
@@ -22,6 +24,7 @@ from http_server.keyset import make_keyset
 from http_server.kubernetes_api import RequestsKubernetes
 from http_server.limit import Rate
 from http_server.model import AuditEvent, AuditRow
+from http_server.order import OrderFile
 from http_server.ports import Keyring, Store, Transaction
 from http_server.private_file import FOLDER, check_private
 from http_server.routes import ROUTES, Listener
@@ -103,7 +106,9 @@ def _wire(
         alarm_rate=Rate(ONCE_A_MINUTE),
         keysets=keysets,
         backups=prepared(settings.out.backups),
+        orders=OrderFile(settings.out.restore_order),
         upload_gate=asyncio.Semaphore(limits.uploads),
+        images=ImageIndex(settings.images),
     )
     tls = ServerTls(load_root(settings.out), clock.now, lambda fresh: _announce(store, fresh))
     tls.keep(inventory_file.current.hosts)
@@ -151,10 +156,18 @@ def _opened_keysets(store: Store, keyring: Keyring) -> KeysetCache:
 def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT."""
     check_out(settings.out)
+    _limit_process()
     held = lock(settings.out)
     with assemble(settings) as coordinator:
         asyncio.run(_serve(coordinator))
     del held
+
+
+def _limit_process() -> None:
+    """As many connections as the system allows, and no core file: keys are in memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(coordinator: Coordinator) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
+from http_server.boot import Boot
 from http_server.model import AuditEvent, AuditRow, Claim, Enrolment, Report, Slot, Token
 from http_server.secret import Secret
 
@@ -47,6 +48,12 @@ class View(Protocol):
     def reports(self) -> tuple[Report, ...]:
         """The latest word on every stage of every node."""
 
+    def boot(self, node: str) -> Boot | None:
+        """The latch of the node's newest installation over the network."""
+
+    def boots(self) -> tuple[Boot, ...]:
+        """All of them, by node name."""
+
     def sealed_keys(self, epoch: int) -> Mapping[str, bytes]:
         """The epoch's key material as the keyring sealed it."""
 
@@ -77,6 +84,9 @@ class Transaction(View, Protocol):
 
     def put_report(self, report: Report) -> None:
         """Replaces the latest word on the stage."""
+
+    def put_boot(self, boot: Boot) -> None:
+        """Replaces the node's latch."""
 
     def put_sealed_keys(self, epoch: int, sealed: Mapping[str, bytes]) -> None:
         """Keeps the key material of a new epoch."""

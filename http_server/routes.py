@@ -5,7 +5,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from http_server.model import Auth, Who
-from http_server.service import authority, backends, backup, certificate, enrol, files, init, operator, report, seed
+from http_server.service import (
+    asset,
+    authority,
+    backends,
+    backup,
+    boot,
+    certificate,
+    enrol,
+    files,
+    init,
+    installation,
+    operator,
+    report,
+    restore_order,
+    seed,
+)
 from http_server.service import join as joining
 from http_server.service.context import Context
 from http_server.settings import Limits
@@ -58,15 +73,26 @@ ROUTES: tuple[Route, ...] = (
     Route(TLS, "POST", "/v1/backups/{digest}", backup.take_blob, Auth.NODE, Who.MEMBERS, LIMITS.blob, BYTES, True),
     Route(TLS, "POST", "/v1/backups", backup.take_backup, Auth.NODE, Who.MEMBERS, LIMITS.manifest, JSON),
     Route(TLS, "GET", "/v1/backups/wanted", backup.wanted, Auth.NODE, Who.MEMBERS),
+    Route(TLS, "GET", "/v1/restore", restore_order.order, Auth.NODE, Who.MEMBERS),
+    Route(TLS, "GET", "/v1/restore/{file}", restore_order.file, Auth.NODE, Who.MEMBERS),
+    Route(TLS, "POST", "/v1/restore/done", restore_order.done, Auth.NODE, Who.MEMBERS, LIMITS.body, FORM),
     Route(PLAIN, "GET", "/healthz", backends.healthz, Auth.NONE),
     Route(PLAIN, "GET", "/ca.crt", seed.root_certificate, Auth.NONE),
     Route(PLAIN, "GET", "/seed/{node}/{file}", seed.seed, Auth.NONE),
+    Route(PLAIN, "GET", "/boot.ipxe", asset.entry, Auth.NONE),
+    Route(PLAIN, "GET", "/tftp/{name}", asset.program, Auth.NONE),
+    Route(PLAIN, "GET", "/assets/{digest}", asset.asset, Auth.NONE),
+    Route(PLAIN, "GET", "/boot/script", boot.script, Auth.NONE),
+    Route(PLAIN, "POST", "/boot/report", installation.report, Auth.NONE, Who.ALL, LIMITS.body, FORM),
     Route(SOCKET, "GET", "/status", operator.status, Auth.OPERATOR),
     Route(SOCKET, "GET", "/events", operator.events, Auth.OPERATOR),
     Route(SOCKET, "POST", "/nodes/{node}/approve", operator.approve, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
     Route(SOCKET, "POST", "/nodes/{node}/revoke", operator.revoke, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
     Route(SOCKET, "POST", "/nodes/{node}/rearm", operator.rearm, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
     Route(SOCKET, "POST", "/backups/now", backup.want, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
+    Route(SOCKET, "POST", "/restore", restore_order.arm, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
+    Route(SOCKET, "POST", "/restore/disarm", restore_order.disarm, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
+    Route(SOCKET, "POST", "/nodes/{node}/reinstall", installation.reinstall, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
     Route(SOCKET, "POST", "/init/reassign", operator.reassign, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
 )
 

@@ -85,6 +85,10 @@ class Out:
         return self.secrets / "root.key"
 
     @property
+    def pxe(self) -> Path:
+        return self.root / "pxe"
+
+    @property
     def public_seeds(self) -> Path:
         return self.root / "pxe" / "seed"
 
@@ -109,6 +113,10 @@ class Out:
         return self.state / "backups"
 
     @property
+    def restore_order(self) -> Path:
+        return self.state / "restore.json"
+
+    @property
     def socket(self) -> Path:
         return self.state / "admin.sock"
 
@@ -121,4 +129,6 @@ class Settings:
     listen: Listen | None = None
     boot_listen: Listen = Listen("0.0.0.0", 8080)  # noqa: S104 - machines that boot are everywhere
     json_log: bool = False
+    images: Path = Path("/var/lib/kubeseed/images")
+    tftp: Path = Path("/var/lib/kubeseed/tftp")
     limits: Limits = field(default_factory=Limits)

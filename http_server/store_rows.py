@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from http_server.audit_chain import append, canonical, parse_event
+from http_server.boot import Boot, BootState, Machine
 from http_server.model import (
     AuditEvent,
     AuditRow,
@@ -40,6 +41,9 @@ CREATE TABLE sealed_key (
 CREATE TABLE report (
   node TEXT NOT NULL, generation INTEGER NOT NULL, stage TEXT NOT NULL, state TEXT NOT NULL, seconds REAL NOT NULL,
   attempt INTEGER NOT NULL, log TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (node, generation, stage)) WITHOUT ROWID;
+CREATE TABLE boot (
+  node TEXT PRIMARY KEY, generation INTEGER NOT NULL, state TEXT NOT NULL, run TEXT NOT NULL, machine TEXT NOT NULL,
+  wipe INTEGER NOT NULL, until REAL NOT NULL, cause TEXT NOT NULL, since REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE audit (
   seq INTEGER PRIMARY KEY, at REAL NOT NULL, event TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL);
 """
@@ -60,6 +64,13 @@ def _report(row: sqlite3.Row) -> Report:
     return Report(
         row["node"], row["generation"], row["stage"], ReportState(row["state"]),
         row["seconds"], row["attempt"], row["log"], row["at"],
+    )  # fmt: skip
+
+
+def _boot(row: sqlite3.Row) -> Boot:
+    return Boot(
+        row["node"], row["generation"], BootState(row["state"]), row["run"], Machine(**json.loads(row["machine"])),
+        bool(row["wipe"]), row["until"], row["cause"], row["since"],
     )  # fmt: skip
 
 
@@ -125,6 +136,13 @@ class SqliteView:
     def reports(self) -> tuple[Report, ...]:
         return tuple(map(_report, self._connection.execute("SELECT * FROM report ORDER BY node, at")))
 
+    def boot(self, node: str) -> Boot | None:
+        row = self._one("SELECT * FROM boot WHERE node = ?", node)
+        return _boot(row) if row else None
+
+    def boots(self) -> tuple[Boot, ...]:
+        return tuple(map(_boot, self._connection.execute("SELECT * FROM boot ORDER BY node")))
+
     def sealed_keys(self, epoch: int) -> Mapping[str, bytes]:
         rows = self._connection.execute("SELECT name, sealed FROM sealed_key WHERE epoch = ?", (epoch,))
         return {row["name"]: row["sealed"] for row in rows}
@@ -174,6 +192,14 @@ class SqliteTransaction(SqliteView):
             report.seconds, report.attempt, report.log, report.at,
         )  # fmt: skip
         self._connection.execute("INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def put_boot(self, boot: Boot) -> None:
+        machine = json.dumps(asdict(boot.machine), sort_keys=True)
+        row = (
+            boot.node, boot.generation, boot.state.value, boot.run, machine,
+            int(boot.wipe), boot.until, boot.cause, boot.since,
+        )  # fmt: skip
+        self._write("INSERT OR REPLACE INTO boot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *row)
 
     def put_sealed_keys(self, epoch: int, sealed: Mapping[str, bytes]) -> None:
         for name, value in sorted(sealed.items()):

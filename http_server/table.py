@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from http_server.table_boot import boot_lines
+
 COLOURS = {
     "done": "green", "skipped": "dim", "started": "cyan", "failed": "yellow", "stopped": "red",
     "bound": "green", "closed": "green", "pending": "magenta", "revoked": "red", "issued": "dim",
@@ -20,7 +22,12 @@ def status_view(status: Mapping[str, Any], out: str) -> RenderableType:
     init = status["init"]
     head = f"cluster {status['cluster']}: init of epoch {init['epoch']} is {init['state']}"
     slot = f", {status['slot']['node']} is joining" if status["slot"] else ""
-    return Group(Text(head + slot), _nodes(status), *_backup(status), *map(Text, advice(status, out)))
+    return Group(
+        Text(head + slot),
+        _nodes(status),
+        *_backup(status),
+        *map(Text, (*advice(status, out), *boot_lines(status, out))),
+    )
 
 
 def _backup(status: Mapping[str, Any]) -> Iterator[Text]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from http_server.errors import ApiError
 from http_server.model import Caller, Scheme
@@ -14,6 +15,7 @@ TAR = "application/x-tar"
 PEM = "application/x-pem-file"
 FORM = "application/x-www-form-urlencoded"
 CSR = "application/pkcs10"
+BYTES = "application/octet-stream"
 BYTES = "application/octet-stream"
 
 
@@ -41,12 +43,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer; `headers` never carries a secret."""
+    """One answer; `headers` never carries a secret. With `file`, that file's bytes are the body, and ranges work."""
 
     status: int = 200
     body: bytes = b""
     media_type: str = TEXT
     headers: Mapping[str, str] = field(default_factory=dict)
+    file: Path | None = None
 
 
 def say(text: str, **headers: str) -> Answer:

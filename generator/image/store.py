@@ -153,8 +153,8 @@ def _dump_index(images: Mapping[str, Image]) -> str:
 def _parse_index(data: bytes, file: str) -> Mapping[str, Image]:
     try:
         tree = json.loads(data)
-        known = tree["images"] if tree["format"] == FORMAT else None
-        return MappingProxyType({name: Image.parse(entry) for name, entry in known.items()})
+        images = {FORMAT: tree["images"]}[tree["format"]]
+        return MappingProxyType({name: Image.parse(entry) for name, entry in images.items()})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LocalError.because(
             "this is not an index of images that kubeseed wrote", file=file, hint="name another folder with --store"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from http_server.assets import ImageIndex
 from http_server.authenticate import is_live
 from http_server.backups import Backups
 from http_server.bell import Bell
@@ -16,8 +17,10 @@ from http_server.inventory_file import InventoryFile
 from http_server.keyset import seal_keyset, unseal_keyset
 from http_server.limit import Rate
 from http_server.model import AuditEvent, Claim, Keyset
+from http_server.order import OrderFile
 from http_server.ports import Keyring, KubernetesApi, Store, Transaction, View
 from http_server.settings import Settings
+from http_server.sighting import Sightings
 from http_server.wire import Call
 
 T = TypeVar("T")
@@ -54,7 +57,10 @@ class Context:
     enrol_rate: Rate
     alarm_rate: Rate
     backups: Backups
+    orders: OrderFile
     upload_gate: asyncio.Semaphore
+    images: ImageIndex
+    sightings: Sightings = field(default_factory=Sightings)
     kubernetes_gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     keysets: KeysetCache = field(default_factory=KeysetCache)
 

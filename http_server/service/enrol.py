@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 
+from http_server.boot import vouches
 from http_server.errors import ApiError, conflict, unauthorised
 from http_server.form import (
     Form,
@@ -84,43 +85,59 @@ def _decide(
         case EnrolmentState.PENDING if current.digest == wish.digest:
             return current.state
         case EnrolmentState.PENDING if call.caller.scheme is Scheme.SEALED:
-            return _accept(transaction, call, node, wish, current)  # the secret is a proof, a pending wish is none
+            # the secret is a proof, a pending wish is none
+            return _accept(context, transaction, call, node, wish, current)
         case EnrolmentState.ISSUED:
-            return _accept(transaction, call, node, wish, current)
+            return _accept(context, transaction, call, node, wish, current)
     context.alarm(transaction, event(call, "seed-conflict", outcome="alarm", state=current.state, digest=wish.digest))
     return conflict(
         "bound-to-another", "the seed is bound to another credential; the operator decides: kubeseed node rearm"
     )
 
 
-def _accept(transaction: Transaction, call: Call, node: Node, wish: Wish, current: Enrolment) -> EnrolmentState:
-    """Binds a sealed seed on the machine it was made for; everything else waits for the operator."""
-    strange = bool(node.macs) and not set(node.macs) & set(wish.facts.macs)
+def _accept(
+    context: Context, transaction: Transaction, call: Call, node: Node, wish: Wish, current: Enrolment
+) -> EnrolmentState:
+    """Binds a sealed seed, or a worker that was just installed, on its own machine; everything else waits."""
     sealed = call.caller.scheme is Scheme.SEALED
-    state = EnrolmentState.BOUND if sealed and not strange else EnrolmentState.PENDING
+    oddities = _oddities(node, wish.facts)
+    proven = sealed or _vouched(context, transaction, node, current.node, wish.facts)
+    state = EnrolmentState.PENDING if oddities or not proven else EnrolmentState.BOUND
     fresh = replace(current, state=state, digest=wish.digest, facts=wish.facts)
     transaction.put_enrolment(fresh)
-    detail = {"fingerprint": fresh.fingerprint, "generation": str(fresh.generation), "scheme": str(call.caller.scheme)}
-    transaction.record(
-        event(
-            call,
-            f"enrolment-{state}",
-            outcome="alarm" if strange else "ok",
-            **detail,
-            **_oddities(transaction, wish, strange),
-        )
-    )
+    proof = str(call.caller.scheme) if sealed or not proven else "trusted-network"
+    detail = {"fingerprint": fresh.fingerprint, "generation": str(fresh.generation), "scheme": proof}
+    outcome = "alarm" if oddities else "ok"
+    twins = _twins(transaction, wish)
+    transaction.record(event(call, f"enrolment-{state}", outcome=outcome, **detail, **oddities, **twins))
     return state
 
 
-def _oddities(view: View, wish: Wish, strange: bool) -> dict[str, str]:
-    """What the operator should know: another machine's MAC addresses, or a product UUID that is not unique."""
+def _vouched(context: Context, view: View, node: Node, name: str, facts: Facts) -> bool:
+    """Whether the spec trusts the network for this worker, and this machine was just installed as it."""
+    seconds = context.inventory.trustSeconds
+    boot = view.boot(name)
+    if not seconds or not node.only_worker or not boot or boot.generation != node.generation:
+        return False
+    return vouches(boot, facts, context.clock.now(), seconds)
+
+
+def _oddities(node: Node, facts: Facts) -> dict[str, str]:
+    """How the machine differs from the one in the spec: then only the operator lets it in."""
+    marks = {"product_uuid": (node.productUuid, facts.product_uuid), "serial": (node.serial, facts.serial)}
+    found = {what: "not that of the inventory" for what, (known, said) in marks.items() if known and known != said}
+    if node.macs and not set(node.macs) & set(facts.macs):
+        found["macs"] = "none of the inventory"
+    return found
+
+
+def _twins(view: View, wish: Wish) -> dict[str, str]:
+    """Nodes with the same product UUID, which kubeadm wants to be unique."""
     uuid = wish.facts.product_uuid
     twins = [
         other.node for other in view.enrolments() if re.search(r"[1-9a-f]", uuid) and other.facts.product_uuid == uuid
     ]
-    found = {"macs": "none of the inventory"} if strange else {}
-    return {**found, **({"same product_uuid": ", ".join(twins)} if len(twins) > 1 else {})}
+    return {"same product_uuid": ", ".join(twins)} if len(twins) > 1 else {}
 
 
 def enrolment_of(view: View, node: str, generation: int) -> Enrolment:

@@ -16,6 +16,7 @@ from http_server.service.boot_status import boot_data, sighting_data
 from http_server.service.bootstrap_token import kill_token
 from http_server.service.context import Context, current_claim, event, open_epoch
 from http_server.service.enrol import enrolment_of
+from http_server.service.restore_order import progress
 from http_server.wire import Answer, Call, give, say
 
 MOST_EVENTS = 1000
@@ -27,7 +28,8 @@ def status(context: Context, call: Call) -> Answer:
     del call
     shown = context.store.read(lambda view: _status(context.inventory, view))
     strangers = [sighting_data(seen) for seen in context.sightings.all()]
-    return give({**shown, "backup": freshness(context), "strangers": strangers})
+    asides = {"backup": freshness(context), "restore": progress(context), "strangers": strangers}
+    return give({**shown, **asides})
 
 
 def _status(inventory: Inventory, view: View) -> dict[str, object]:

@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "generator.mirror",
         "generator.source",
         "generator.root",
-        "generator.scripts",
+        "generator.scripts", "generator.example",
     ),
     ("generator.check", "generator.bundle"),
     ("generator.parse", "generator.schema", "generator.explain"),
