@@ -17,11 +17,11 @@ run: $(VENV)/.run ## Generate profiles/cluster/ha.yaml into out/ and start the c
 	$(VENV)/bin/kubeseed generate $(SPEC) -o $(OUT)
 	$(VENV)/bin/kubeseed serve $(OUT)
 
-check: $(VENV)/.test ## Format, lint, types and the fast tests (no root, under a minute)
+check: $(VENV)/.test ## Format, lint, types, unit and golden tests (no root, under a minute)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(PY) -m pytest -q -m "not judge and not vm and not cluster and not bench" --timeout 120
+	$(PY) -m pytest -q tests/unit tests/golden --timeout 120
 
 test: $(VENV)/.test packages ## Everything but the cluster tier; installs what it needs (root or sudo)
 	$(VENV)/bin/ruff format --check .
