@@ -2,9 +2,11 @@
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
+import typer.core
 
 from generator import cli_generate, cli_seed, cli_spec
 from generator.errors import ExitCode, KubeseedError
@@ -24,6 +26,30 @@ app = typer.Typer(
 )
 for commands in (cli_spec, cli_generate, cli_seed, cli_coordinator, cli_backup, cli_restore, cli_vm):
     commands.register(app)
+
+
+class _Settled(typer.core.TyperCommand):
+    """A command that reads OUT: a `generate` that was cut short after its seal is finished first."""
+
+    def invoke(self, ctx: Any) -> Any:  # typer keeps the type of its context to itself
+        out = ctx.params.get("out")
+        if isinstance(out, Path) and (out / ".new" / "COMMIT").exists():
+            from generator.output import opened
+
+            with opened(out):
+                pass
+        return super().invoke(ctx)
+
+
+def _settle_first(commands: typer.Typer) -> None:
+    for command in commands.registered_commands:
+        command.cls = _Settled
+    for group in commands.registered_groups:
+        if group.typer_instance:
+            _settle_first(group.typer_instance)
+
+
+_settle_first(app)
 
 
 def _print_version(wanted: bool) -> None:

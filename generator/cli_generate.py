@@ -107,7 +107,7 @@ def _tell_next(out: Path, cluster: Cluster) -> None:
             f"ds=nocloud-net;s={boot.rstrip('/')}/seed/NODE/",
             "kernel argument; no secret: approve the node on arrival",
         ),
-        ("  try", f"kubeseed vm up {out}", "the nodes as virtual machines here"),
+        ("  try", f"kubeseed vm up {out} --image PATH", "the nodes as virtual machines here"),
     )
     show_table(("", "", ""), rows)
 

@@ -1,6 +1,7 @@
 """Knows how people see results: problems, tables and progress, with colour where the terminal has it."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from generator.errors import Problem, Severity
 
 _COLOURS: Mapping[Severity, str] = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 _DIFF_COLOURS: Mapping[str, str] = {"-": "red", "+": "green", "@": "cyan"}
+_PIPE_WIDTH = 300
 # Below this many nodes a bar would be gone before it is seen.
 _WORTH_A_BAR = 50
 
@@ -41,10 +43,14 @@ def _hint(problem: Problem) -> Iterator[Text]:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], styles: Mapping[str, str] | None = None) -> None:
     """A table on standard output; `styles` colours cells by their text. Text is shown as it is, never as markup."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))
-    Console(highlight=False).print(table)
+    # A file or a pipe has no width; COLUMNS, which rich reads itself, may give it one.
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    Console(highlight=False, width=wide).print(table)
 
 
 def show_json(data: object) -> None:

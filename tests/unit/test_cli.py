@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from passlib.hash import sha512_crypt
 from generator import cli, workspace
 from generator.errors import ExitCode
 from generator.iso import FILES
+from tests.bench.spec import big_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 HA = str(ROOT / "profiles/cluster/ha.yaml")
@@ -208,6 +210,33 @@ def test_tables_have_json_beside_them(kubeseed: Kubeseed) -> None:
     assert "debian-12" in kubeseed("profiles").out
     assert "debian-12" in {profile["id"] for profile in json.loads(kubeseed("profiles", "--json").out)}
     assert json.loads(kubeseed("schema").out)["properties"]["nodes"]
+
+
+def test_every_command_that_reads_the_folder_finishes_what_was_cut_short(kubeseed: Kubeseed, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    kubeseed("generate", MINIMAL, "-o", out)
+    (out / ".new/tree/nodes/m1").mkdir(parents=True)
+    (out / ".new/tree/nodes/m1/meta-data").write_text("finished\n")
+    (out / ".new/manifest.json").write_bytes((out / "manifest.json").read_bytes())
+    (out / ".new/COMMIT").touch()
+    assert kubeseed("audit", "tail", out).status == ExitCode.ENVIRONMENT  # no coordinator ever ran here
+    assert (out / "nodes/m1/meta-data").read_text() == "finished\n"
+    assert not (out / ".new").exists()
+
+
+def test_a_bar_is_shown_on_a_terminal_only(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(big_spec(60))
+    program = Path(sys.executable).with_name("kubeseed")
+    command = f"{program} generate {spec} -o {tmp_path}/out"
+    seen = subprocess.run(
+        ["script", "-qec", command, "/dev/null"], check=True, capture_output=True, text=True, env={"TERM": "xterm"}
+    ).stdout
+    assert "generating" in seen
+    shutil.rmtree(tmp_path / "out")
+    piped = subprocess.run(command.split(), check=True, capture_output=True, text=True)
+    assert (piped.stderr, "\x1b" in piped.stdout) == ("", False)
+    assert "60 of 60 nodes concerned" in piped.stdout
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
