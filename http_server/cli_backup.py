@@ -1,24 +1,30 @@
 """Knows the commands `kubeseed backup ...`. All but `now` read OUT alone: they work while no coordinator runs."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from http_server.backups import Backup, Backups, problems
 from http_server.cli import ENVIRONMENT, OutFolder, order, told
 from http_server.errors import StartError
 from http_server.private_file import FILE, FOLDER
 from http_server.settings import Out
+
+if TYPE_CHECKING:  # its models are imported when a command runs, so that `--help` stays quick
+    from http_server.backups import Backup, Backups
 
 OneId = Annotated[str | None, typer.Argument(metavar="ID", help="Default: the newest.", show_default=False)]
 Target = Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where to put the folder ID.", show_default=False)]
 
 
 def _backups(out: Path) -> Backups:
+    from http_server.backups import Backups
+
     if not out.is_dir():
         raise StartError(f"{out} is not a folder", "kubeseed generate SPEC -o OUT writes it")
     return Backups(Out(out).backups)
@@ -99,6 +105,8 @@ def _judge(backups: Backups, name: str) -> tuple[str, ...]:
 
 def fetch(out: OutFolder, target: Target, wanted: OneId = None) -> None:
     """Copy a backup's folder, verified before and after, ready for `kubeseed-restore` on the nodes."""
+    from http_server.backups import problems
+
     with told():
         backup = _one(out, wanted)
         name = backup.manifest.id

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from http_server.backups import Backups, problems
 from http_server.cli import OutFolder, order, told
 from http_server.errors import StartError
 from http_server.settings import Out
@@ -44,6 +43,8 @@ def restore(
 
 def _judged(out: Path, source: str) -> str:
     """The id of a backup that was read again and is whole."""
+    from http_server.backups import Backups, problems
+
     backups = Backups(Out(out).backups)
     found = {backup.manifest.id: backup.folder for backup in backups.all()}
     name = max(found, default="") if source == "newest" else source
