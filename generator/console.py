@@ -55,7 +55,13 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], styles: Ma
 
 def show_json(data: object) -> None:
     """Data for machines on standard output."""
-    sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+    sys.stdout.write(json.dumps(data, indent=2, default=_plain) + "\n")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return sorted(value) if isinstance(value, frozenset) else str(value)
 
 
 def show_diff(lines: Iterable[str]) -> bool:
