@@ -59,6 +59,7 @@ MACHINES = Tier("qemu", 900, HOST, ("--memory", "1024", "--cpus", "1"))
 class Story:
     """What is left when it is over: the last status, fingerprints on the way, the machines' disks."""
 
+    driver: str
     site: Site
     status: dict[str, Any] = field(default_factory=dict)
     fingerprints: dict[str, list[str]] = field(default_factory=dict)
@@ -74,7 +75,7 @@ def told(run: Run, kubeseed: Path, image: Path, tier: Tier) -> Iterator[Story]:
     folder = run.folder / tier.driver
     folder.mkdir()
     with namespace(run, tier.driver) as network, site(kubeseed, network, folder) as place:
-        story = Story(place)
+        story = Story(tier.driver, place)
         try:
             with lan(network, folder, ADDRESSES, image / "root"), story.processes:
                 _play(story, image, tier)

@@ -13,7 +13,7 @@ from tests.lab.recipe import DEBIAN, Recipe
 HERE = Path(__file__).resolve().parent
 REGISTRY = "registry.k8s.io"
 # The tags that kubeadm 1.20.2 asks for (cmd/kubeadm/app/constants); what is inside etcd's is Debian's 3.4.23.
-PAUSE, ETCD = "pause:3.2", "etcd:3.4.13-0"
+PAUSE, ETCD, COREDNS = "pause:3.2", "etcd:3.4.13-0", "coredns:1.7.0"
 ON_NODES = ("kubeadm", "kubelet", "kubectl", "crictl")
 _TABLES = [f"/usr/sbin/{family}{verb}" for family in ("iptables", "ip6tables") for verb in ("", "-save", "-restore")]
 PROXY_NEEDS = (*_TABLES, "/usr/sbin/conntrack", "/usr/sbin/ipset", "/usr/bin/kmod")
@@ -74,6 +74,8 @@ def _write_archives(folder: Path, root: Path, programs: Path) -> None:
     etcd = with_libraries(root, ["/usr/bin/etcd", "/usr/bin/etcdctl"])
     write_archive(folder / "etcd.tar", [f"{REGISTRY}/{ETCD}"], etcd)
     write_archive(folder / "pause.tar", [f"{REGISTRY}/{PAUSE}"], {"/pause": programs / "pause"}, ["/pause"])
+    # Debian has no CoreDNS, and kubeadm goes nowhere without its image: this one starts, and answers nobody.
+    write_archive(folder / "coredns.tar", [f"{REGISTRY}/{COREDNS}"], {"/coredns": programs / "pause"}, ["/coredns"])
 
 
 def _load(root: Path) -> None:

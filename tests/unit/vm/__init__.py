@@ -1,0 +1,1 @@
+"""The machines of `kubeseed vm`, as far as that goes without starting one."""
