@@ -43,7 +43,8 @@ class Authority:
 
     def _sign(self, subject: x509.Name, key: CertificatePublicKeyTypes, authority: bool = False) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
-        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")])
+        addresses = [x509.IPAddress(ip_address(f"127.0.0.{last}")) for last in (1, 2)]
+        names = x509.SubjectAlternativeName([*addresses, x509.DNSName("localhost")])
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key)
         builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
         builder = builder.not_valid_after(now + datetime.timedelta(days=30)).add_extension(names, critical=False)
@@ -130,15 +131,22 @@ class Coordinator:
 
     def serve(self, listener: socket, authority: Authority | None = None) -> str:
         """Serves on the socket, by default with a certificate of the cluster's root; the URL for COORDINATORS."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        chain = self._folder / f"server-{len(self._servers)}.pem"
-        chain.write_text((authority or self.root).sign("coordinator", key.public_key()) + key_pem(key))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain)
-        server = _Server(listener, context, self._answer)
+        return self.serve_as(self._answer, listener, authority or self.root)
+
+    def serve_as(self, answer: Handler, listener: socket, authority: Authority | None) -> str:
+        """Whatever else lives on the machine's network: TLS under the authority, plain HTTP without one."""
+        server = _Server(listener, self._context(authority) if authority else None, answer)
         self._servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+    def _context(self, authority: Authority) -> ssl.SSLContext:
+        key = ec.generate_private_key(ec.SECP256R1())
+        chain = self._folder / f"server-{len(self._servers)}.pem"
+        chain.write_text(authority.sign("server", key.public_key()) + key_pem(key))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain)
+        return context
 
     def close(self) -> None:
         for server in self._servers:
@@ -172,7 +180,7 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, listener: socket, context: ssl.SSLContext, answer: Handler) -> None:
+    def __init__(self, listener: socket, context: ssl.SSLContext | None, answer: Handler) -> None:
         super().__init__(("127.0.0.1", 0), _Conversation, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
@@ -181,6 +189,8 @@ class _Server(ThreadingHTTPServer):
 
     def get_request(self) -> tuple[socket, object]:
         connection, address = super().get_request()
+        if self.context is None:
+            return connection, address
         return self.context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
     def handle_error(self, request: object, client_address: object) -> None:

@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Self
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "node"
-STAND_INS = Path(__file__).parent / "stand-in"
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID")
 FOLDERS = "etc/ssl/certs root tmp var/log var/stand-in usr/local/sbin usr/local/bin usr/local/lib proc dev sys run"
 TOOLS = ("bwrap", "unshare", "nsenter", "busybox", "curl", "openssl", "shellcheck")
@@ -27,8 +26,10 @@ FACTS: Mapping[str, str] = {
     "STAGES": "preflight clock enrol files base scrub", "SKIP_STAGES": "", "OS_ID": "debian", "OS_VERSION": "12",
     "ARCH": "amd64 arm64", "PACKAGE_MANAGER": "apt", "MIN_CPUS": "1", "MIN_MEMORY_MIB": "64", "MIN_KERNEL": "3.10",
     "TIMEZONE": "", "NTP_SERVERS": "", "DISABLE_FIREWALL": "1", "HTTP_PROXY": "", "HTTPS_PROXY": "", "NO_PROXY": "",
-    "KUBERNETES_VERSION": "1.20.2", "KUBEADM_API": "v1beta2", "IMAGE_REPOSITORY": "k8s.gcr.io", "IMAGES_DIR": "",
-    "ENGINE": "containerd", "CRI_SOCKET": "unix:///run/containerd/containerd.sock", "LB_MODE": "local", "LB_ENGINE": "",
+    "KUBERNETES_VERSION": "1.20.2", "CNI_VERSION": "", "PAUSE_IMAGE": "k8s.gcr.io/pause:3.2",
+    "KUBEADM_API": "v1beta2", "IMAGE_REPOSITORY": "k8s.gcr.io", "ENGINE_IMAGES": "",
+    "ENGINE": "containerd", "ENGINE_VERSION": "",
+    "CRI_SOCKET": "unix:///run/containerd/containerd.sock", "LB_MODE": "local", "LB_ENGINE": "",
     "LB_PORT": "8443", "LB_HEALTH_PORT": "8081", "LB_VIP": "", "ENDPOINT": "127.0.0.1:8443",
     "ETCD_TOPOLOGY": "external", "ETCD_NAME": "etcd-m1", "ETCD_DATA_DIR": "/var/lib/etcd",
     "KUBELET_ROOT": "/var/lib/kubelet", "JOIN_MODE": "token", "CERTIFICATES": "", "NETWORK_PLUGIN": "none",
@@ -61,7 +62,7 @@ class Machine:
         self._network.kill()
         self._network.communicate()
 
-    def listen(self, port: int = 0) -> socket.socket:
+    def listen(self, port: int = 0, address: str = "127.0.0.1") -> socket.socket:
         """A listening socket on the machine's own loopback (port 0: a free one), made by a thread that visits it."""
         made: list[socket.socket] = []
 
@@ -69,12 +70,18 @@ class Machine:
             with Path(f"/proc/{self._network.pid}/ns/net").open() as namespace:
                 if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0):
                     raise OSError(ctypes.get_errno(), "setns")
-            made.append(socket.create_server(("127.0.0.1", port)))
+            made.append(socket.create_server((address, port)))
 
         thread = threading.Thread(target=visit)
         thread.start()
         thread.join()
         return made[0]
+
+    def listen_unix(self, name: str) -> None:
+        """A socket file, such as a container engine leaves."""
+        if not self.path(name).exists():
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(self.path(name)))
 
     def path(self, name: str) -> Path:
         return self.root / name.lstrip("/")
@@ -110,19 +117,21 @@ class Machine:
         )  # fmt: skip
         return self._running
 
-    def boot(self, *command: str, seconds: float = 120) -> tuple[int, str]:
+    def boot(self, *command: str, seconds: float = 60) -> tuple[int, str]:
         """Power on, wait for the command's end: exit status and everything it printed."""
         self.start(*command)
         return self.finish(seconds)
 
-    def finish(self, seconds: float = 120) -> tuple[int, str]:
-        """Waits for the end of what was started."""
+    def finish(self, seconds: float = 60) -> tuple[int, str]:
+        """Waits for the end of what was started; what has not ended by then is killed (status -9)."""
         assert self._running
         process = self._running
         try:
             output, _ = process.communicate(timeout=seconds)
-        finally:
-            self.cut_power()
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, _ = process.communicate()
+        self.cut_power()
         return process.returncode, output
 
     def cut_power(self) -> None:
@@ -154,8 +163,9 @@ class Machine:
             self.path(link).symlink_to(f"usr/{link}")
         self.install_stand_ins()
 
-    def install_stand_ins(self) -> None:
-        for program in STAND_INS.iterdir():
+    def install_stand_ins(self, folder: str = "stand-in") -> None:
+        """The programs of tests/node/FOLDER take the place of what a system, or a cluster, would bring."""
+        for program in (Path(__file__).parent / folder).iterdir():
             shutil.copy(program, self.path(f"usr/local/sbin/{program.name}"))
 
     def _bwrap(self) -> list[str]:

@@ -57,6 +57,20 @@ def test_curl_is_asked_for_nothing_that_an_old_one_lacks(script: Path) -> None:
     assert used - set(CURL.split()) <= {"-n", "-o"}
 
 
+@pytest.mark.parametrize("library", ["system.sh", "kubernetes.sh"])
+@pytest.mark.parametrize("script", SCRIPTS, ids=name)
+def test_it_sources_what_it_calls(script: Path, library: str) -> None:
+    defined = set(re.findall(r"^(\w+)\(\)", (TEMPLATES / library).read_text(), re.MULTILINE))
+    text = without_comments(script.read_text())
+    own = set(re.findall(r"^(\w+)\(\)", text, re.MULTILINE))
+    called = {
+        word
+        for word in defined - own
+        if re.search(rf"(^|[;&|!({{] *|then |do |else |\$\() *{word}\b", text, re.MULTILINE)
+    }
+    assert not called or f'. "$KUBESEED/{library}"' in text or script.name == library, called
+
+
 def test_what_a_seed_carries_is_small() -> None:
     carried = "".join(without_comments((TEMPLATES / name).read_text()) for name in sorted(SEED))
     assert len(carried) <= 20 * 1024
