@@ -78,7 +78,7 @@ def profiles(*, as_json: AsJson = False) -> None:
 
     found = load_profiles().values()
     if as_json:
-        show_json([profile.model_dump(by_alias=True) for profile in found])
+        show_json([profile.model_dump(by_alias=True, warnings=False) for profile in found])
         return
     rows = ((p.id, p.name, " ".join(p.arches), p.installer.value, p.cloud_init) for p in found)
     show_table(("os", "name", "architectures", "installer", "cloud-init"), rows)
