@@ -63,11 +63,6 @@ UNSUPPORTED: tuple[Unsupported, ...] = (
         _LATER,
     ),
     Unsupported(
-        "kubernetes.audit.policyFile",
-        _when(("kubernetes", "audit", "policyFile"), lambda cluster: cluster.kubernetes.audit.policy_file is not None),
-        "leave it null: kubeseed's own policy is used",
-    ),
-    Unsupported(
         "checkUniqueIds: false", _on_hosts("checkUniqueIds", lambda host: not host.check_unique_ids), "leave it true"
     ),
 )

@@ -145,6 +145,19 @@ def test_what_cannot_be_read_or_written_ends_with_3_and_one_sentence(kubeseed: K
         assert len(done.err.splitlines()) in (1, 2), done.err
 
 
+def test_an_audit_policy_of_ones_own_reaches_the_masters(kubeseed: Kubeseed, tmp_path: Path) -> None:
+    spec, policy = tmp_path / "spec.yaml", tmp_path / "policy.yaml"
+    audit = "kubernetes: {audit: {enabled: true, policyFile: policy.yaml}}\n"
+    spec.write_text(Path(MINIMAL).read_text() + audit)
+    assert "no such file" in kubeseed("generate", spec, "-o", tmp_path / "out").err
+    policy.write_text("kind: Pod\n")
+    assert "not an audit.k8s.io/v1 Policy" in kubeseed("generate", spec, "-o", tmp_path / "out").err
+    policy.write_text("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: None}] # mine\n")
+    assert kubeseed("generate", spec, "-o", tmp_path / "out").status == ExitCode.GOOD
+    fetched = tmp_path / "out/coordinator/files/master/audit-policy.yaml"
+    assert fetched.read_bytes() == policy.read_bytes()
+
+
 def test_lost_secrets_are_never_made_anew(kubeseed: Kubeseed, tmp_path: Path) -> None:
     kubeseed("generate", MINIMAL, "-o", tmp_path / "out")
     for path in (tmp_path / "out/secrets").iterdir():
