@@ -217,7 +217,7 @@ def _serve(root: Path, listen: tuple[Listen, Listen], log: Path, failpoint: str)
     os.dup2(descriptor, 2)
     os.environ["KUBESEED_FAILPOINT"] = failpoint
     start_logging(as_json=False)
-    serve(Settings(Out(root), *listen))
+    serve(Settings(Out(root), *listen, images=root.parent / "images", tftp=root.parent / "tftp"))
 
 
 @functools.cache

@@ -36,19 +36,30 @@ ALLOWED: dict[tuple[str, str, str], set[str]] = {
     ("tls", "POST", "/v1/backups/{digest}"): MASTERS,
     ("tls", "POST", "/v1/backups"): MASTERS,
     ("tls", "GET", "/v1/backups/wanted"): MASTERS,
+    ("tls", "GET", "/v1/restore"): MASTERS,
+    ("tls", "GET", "/v1/restore/{file}"): MASTERS,
+    ("tls", "POST", "/v1/restore/done"): MASTERS,
     ("plain", "GET", "/healthz"): ANYBODY,
     ("plain", "GET", "/ca.crt"): ANYBODY,
     ("plain", "GET", "/seed/{node}/{file}"): ANYBODY,
+    ("plain", "GET", "/boot.ipxe"): ANYBODY,
+    ("plain", "GET", "/tftp/{name}"): ANYBODY,
+    ("plain", "GET", "/assets/{digest}"): ANYBODY,
+    ("plain", "GET", "/boot/script"): ANYBODY,
+    ("plain", "POST", "/boot/report"): ANYBODY,
+    ("socket", "POST", "/nodes/{node}/reinstall"): ANYBODY,
     ("socket", "GET", "/status"): ANYBODY,
     ("socket", "GET", "/events"): ANYBODY,
     ("socket", "POST", "/nodes/{node}/approve"): ANYBODY,
     ("socket", "POST", "/nodes/{node}/revoke"): ANYBODY,
     ("socket", "POST", "/nodes/{node}/rearm"): ANYBODY,
     ("socket", "POST", "/backups/now"): ANYBODY,
+    ("socket", "POST", "/restore"): ANYBODY,
+    ("socket", "POST", "/restore/disarm"): ANYBODY,
     ("socket", "POST", "/init/reassign"): ANYBODY,
 }
 KNOWN_BUT_NOT_ALLOWED = 403
-PATHS = {"kind": "kubelet-serving", "node": "m3", "file": "user-data", "digest": "0" * 64}
+PATHS = {"kind": "kubelet-serving", "node": "m3", "file": "user-data", "digest": "0" * 64, "name": "snponly.efi"}
 
 
 @dataclass
