@@ -30,7 +30,7 @@ test: $(VENV)/.test packages ## Everything but the cluster tier; installs what i
 	$(SUDO) $(PY) -m pytest -m "not cluster and not bench"
 
 test-cluster: $(VENV)/.test packages ## Real kubeadm on real nodes; builds Kubernetes once (root or sudo)
-	$(SUDO) $(PY) -m pytest -m cluster -s
+	$(SUDO) $(PY) -m pytest -m "cluster or cluster_core" -s
 
 bench: $(VENV)/.test ## Measure, each figure beside a yardstick of the same run
 	$(PY) -m pytest -m bench -s
