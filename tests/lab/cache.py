@@ -18,9 +18,14 @@ def cache_root() -> Path:
     return Path(base) / "kubeseed" / "lab"
 
 
+def cached_folder(kind: str, digest: str) -> Path:
+    """Where a thing is, or would be."""
+    return cache_root() / f"{kind}-{digest[:16]}"
+
+
 def cached(kind: str, digest: str, build: Callable[[Path], None]) -> Path:
     """The folder `kind-digest`; `build` fills a new one when it is missing. Others wait meanwhile."""
-    folder = cache_root() / f"{kind}-{digest[:16]}"
+    folder = cached_folder(kind, digest)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         if not folder.exists():

@@ -15,6 +15,11 @@ ARTEFACTS = ROOT / "test-artefacts"
 KEPT = ("*.log", "*.json", "*.yaml", "out/vm/*/*.log")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """One more marker."""
+    config.addinivalue_line("markers", "cluster_core: the cluster scenarios that `make test` runs, too")
+
+
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Run]:
     """This run. What dead runs left over is gone, and at the end so is everything of this one."""
@@ -55,6 +60,6 @@ def keep_logs(folder: Path, name: str) -> Path:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test of the lab names the folder with the logs."""
     report = yield
-    if report.failed and any(item.get_closest_marker(name) for name in ("vm", "cluster")):
+    if report.failed and any(item.get_closest_marker(name) for name in ("vm", "cluster", "cluster_core")):
         report.sections.append(("lab", f"logs are kept in {ARTEFACTS}"))
     return report

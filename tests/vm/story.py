@@ -52,7 +52,7 @@ class Tier:
 
 # A container shares the host's clock and may not set it.
 CONTAINERS = Tier("nspawn", 300, "")
-MACHINES = Tier("qemu", 900, HOST, ("--memory", "1024", "--cpus", "1"))
+MACHINES = Tier("qemu", 1500, HOST, ("--memory", "1024", "--cpus", "1"))
 
 
 @dataclass(slots=True)
@@ -135,7 +135,7 @@ def _note(story: Story, node: str) -> None:
 
 def _ask_for_keys_inside(place: Site) -> str:
     """The worker itself asks for the cluster's keys, with its own credential; the status that it gets."""
-    process = str(place.machine(WORKER)["process"])
+    process = str(place.process(WORKER))
     ask = ["curl", "-sS", "-K", "/etc/kubeseed/node.curl", "--cacert", "/etc/kubeseed/ca.crt"]
     answer = ["-o", "/dev/null", "-w", "%{http_code}", f"https://{HOST}:8443/v1/pki"]
     return place.network.call(["nsenter", "--target", process, "--all", *ask, *answer])

@@ -18,7 +18,7 @@ from tests.lab.secret_search import (
 )
 from tests.vm.story import MASTER, PASSWORD_HASH, WORKER, Story
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(3600)]
 
 NODES = (MASTER, WORKER)
 SKIPPED = {"engine", "packages", "load-balancer", "etcd", "init", "join", "verify", "addons", "backup"}

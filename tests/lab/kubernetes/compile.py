@@ -4,12 +4,13 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from tests.lab.cache import cached, remove
+from tests.lab.cache import cached, cached_folder, remove
 from tests.lab.command import run
 from tests.lab.image import ALONE, MINUTES
 from tests.lab.recipe import SUITE
 
 VERSION = "1.20.2"
+KIND = f"kubernetes-{VERSION}"
 HERE = Path(__file__).resolve().parent
 MIRROR = "http://deb.debian.org/debian"
 PACKAGES = (
@@ -20,9 +21,18 @@ PACKAGES = (
 
 def kubernetes_programs() -> Path:
     """The folder with kubeadm, kubelet, kubectl, the control plane's programs, kube-proxy, crictl and pause."""
-    inputs = [Path(__file__), HERE / "compile.sh", HERE / "crictl.go", HERE / "pause.c"]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest()
-    return cached(f"kubernetes-{VERSION}", digest, _compile)
+    return cached(KIND, _digest(), _compile)
+
+
+def is_cached() -> bool:
+    """Whether they are there already."""
+    return cached_folder(KIND, _digest()).exists()
+
+
+def _digest() -> str:
+    inputs = [HERE / "compile.sh", HERE / "crictl.go", HERE / "pause.c"]
+    words = " ".join((VERSION, SUITE, *PACKAGES))
+    return hashlib.sha256(words.encode() + b"".join(path.read_bytes() for path in inputs)).hexdigest()
 
 
 def _compile(folder: Path) -> None:
