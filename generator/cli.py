@@ -10,6 +10,7 @@ import typer.core
 
 from generator import cli_generate, cli_seed, cli_spec
 from generator.errors import ExitCode, KubeseedError
+from generator.image import cli as cli_image
 from generator.vm import cli as cli_vm
 from http_server import cli as cli_coordinator
 from http_server import cli_backup, cli_restore
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich and its Markdown reader would take three times as long as the rest of `--help`
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (cli_spec, cli_generate, cli_seed, cli_coordinator, cli_backup, cli_restore, cli_vm):
+for commands in (cli_spec, cli_generate, cli_seed, cli_coordinator, cli_backup, cli_restore, cli_vm, cli_image):
     commands.register(app)
 
 

@@ -54,6 +54,13 @@ def run(
         raise LocalError.because("\n".join([f"{arguments[0]} failed with status {child.returncode}", *last]))
 
 
+def capture(arguments: Sequence[str]) -> str:
+    """Runs a program to its end; everything that it prints."""
+    lines: list[str] = []
+    run(arguments, heard=lines.append)
+    return "\n".join(lines)
+
+
 def _input(text: str | None) -> int:
     return subprocess.DEVNULL if text is None else subprocess.PIPE
 

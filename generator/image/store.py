@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from hashlib import file_digest
 from pathlib import Path
 from types import MappingProxyType
@@ -41,13 +41,16 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """`kernel` and `initrd` install and run live; an image of another distribution borrows those of `installer`."""
+    """`kernel` and `initrd` install and run live; an image of another distribution borrows those of `installer`.
+
+    A distribution's own installer has nothing but these two. `made` is in seconds since 1970.
+    """
 
     name: str
     arch: str
     source: str
     made: int
-    disk: Disk
+    disk: Disk | None = None
     kernel: Blob | None = None
     initrd: Blob | None = None
     squashfs: Blob | None = None
@@ -56,15 +59,16 @@ class Image:
     @property
     def blobs(self) -> Mapping[str, Blob]:
         """The image's files by what they are."""
-        parts = {"disk": self.disk.blob, "kernel": self.kernel, "initrd": self.initrd, "squashfs": self.squashfs}
+        disk = self.disk.blob if self.disk else None
+        parts = {"disk": disk, "kernel": self.kernel, "initrd": self.initrd, "squashfs": self.squashfs}
         return {part: blob for part, blob in parts.items() if blob}
 
     @classmethod
     def parse(cls, tree: dict[str, Any]) -> Self:
         """Reads what the index says of an image. TypeError or KeyError when it is not of our making."""
         disk = tree.pop("disk")
-        parts = {part: Blob(**tree.pop(part)) for part in ("kernel", "initrd", "squashfs") if tree.get(part)}
-        packed = Disk(Blob(**disk["blob"]), disk["format"], Blob(**disk["raw"]))
+        parts = {part: Blob(**tree.pop(part)) for part in ("kernel", "initrd", "squashfs") if tree[part]}
+        packed = Disk(Blob(**disk["blob"]), disk["format"], Blob(**disk["raw"])) if disk else None
         return cls(disk=packed, **{**tree, **parts})
 
 
@@ -128,9 +132,13 @@ class ImageStore:
             if path.name not in needed:
                 path.unlink()
 
-    def checksums(self, image: Image) -> str:
-        """The image's digests as `sha256sum --check` reads them inside the folder `blob`."""
-        return "".join(f"{blob.sha256}  {blob.sha256}\n" for blob in image.blobs.values())
+    def damaged(self, image: Image) -> tuple[str, ...]:
+        """The parts of an image whose bytes are not what their names say, or not there."""
+        return tuple(part for part, blob in image.blobs.items() if not _holds(self.path(blob), blob))
+
+
+def _holds(file: Path, blob: Blob) -> bool:
+    return file.is_file() and measure(file) == blob
 
 
 def measure(file: Path) -> Blob:
@@ -138,11 +146,6 @@ def measure(file: Path) -> Blob:
     with file.open("rb") as opened:
         digest = file_digest(opened, "sha256").hexdigest()
     return Blob(digest, file.stat().st_size)
-
-
-def with_installer(image: Image, installer: Image) -> Image:
-    """The image, installed by another one's kernel and initramfs."""
-    return replace(image, kernel=installer.kernel, initrd=installer.initrd, installer=installer.name)
 
 
 def _dump_index(images: Mapping[str, Image]) -> str:

@@ -63,7 +63,7 @@ class Booting:
         assert answer.status_code == 200, answer.text
         assert answer.text.startswith("#!ipxe\n")
         self.values = dict(re.findall(r"^set kubeseed-([a-z]+) (.*)$", answer.text, re.MULTILINE))
-        return re.findall(r"^# script (\S+)$", answer.text, re.MULTILINE)[0]
+        return str(re.findall(r"^# script (\S+)$", answer.text, re.MULTILINE)[0])
 
     def request(self, **changes: str) -> httpx.Response:
         question = {"mac": self.mac.replace(":", "-"), "uuid": self.uuid, "serial": self.serial, **changes}
