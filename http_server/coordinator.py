@@ -33,7 +33,8 @@ from http_server.service.background import serve_cluster, watch
 from http_server.service.client_identity import ClientIdentity, own_certificate
 from http_server.service.context import ONCE_A_MINUTE, Context, KeysetCache, current_claim, open_epoch
 from http_server.settings import Listen, Out, Settings
-from http_server.store_sqlite import SqliteStore, backup_sqlite, newest, open_sqlite
+from http_server.store_history import newest, open_sqlite
+from http_server.store_sqlite import SqliteStore, backup_sqlite
 
 log = logging.getLogger("kubeseed.coordinator")
 

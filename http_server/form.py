@@ -108,7 +108,7 @@ def parse_text(text: str) -> str:
 
 def printable(text: str) -> str:
     """The text without control characters, so that nothing in it can steer a terminal or forge a log line."""
-    return "".join(letter for letter in text if letter.isprintable())
+    return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
 def parse_log(text: str) -> str:

@@ -12,7 +12,8 @@ from http_server.model import AuditEvent, Enrolment, EnrolmentState
 from http_server.ports import Transaction
 from http_server.private_file import create_private
 from http_server.settings import Out
-from http_server.store_sqlite import SqliteStore, open_sqlite
+from http_server.store_history import open_sqlite
+from http_server.store_sqlite import SqliteStore
 
 SIDE_FILES = ("-wal", "-shm")
 

@@ -6,10 +6,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from http_server.audit_chain import ChainError, verify
 from http_server.errors import StartError
 from http_server.failpoint import reach
 from http_server.model import AuditRow
@@ -27,6 +27,7 @@ from http_server.store_rows import (
 
 T = TypeVar("T")
 BUSY_SECONDS = 5.0
+MOST_TOGETHER = 64
 
 
 class UnrecordedChangeError(Exception):
@@ -41,7 +42,7 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
     return connection
 
 
-def _create(path: Path) -> None:
+def create(path: Path) -> None:
     """An empty store, 0600 from its first byte; SQLite gives -wal and -shm the same mode."""
     create_private(path, b"")
     with closing(_connect(path, write=True)) as connection:
@@ -50,7 +51,7 @@ def _create(path: Path) -> None:
         connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {setup} COMMIT;")
 
 
-def _check(path: Path) -> None:
+def check_file(path: Path) -> None:
     """Refuses a file that is damaged, foreign or newer than this program."""
     hint = f"put a good copy in its place: kubeseed restore-store OUT FILE; the damaged file is {path}"
     try:
@@ -69,39 +70,82 @@ def _check(path: Path) -> None:
         raise StartError(known, "use the kubeseed that wrote it, or a newer one")
 
 
+@dataclass(slots=True)
+class _Work:
+    """A decision that waits for its turn, and what became of it."""
+
+    decide: Callable[[Transaction], object]
+    result: object = None
+    error: Exception | None = None
+    done: bool = False
+
+
 class SqliteStore:
-    """ports.Store in one file. Writers wait for each other on a lock; each reading has a connection of its own."""
+    """ports.Store in one file. Each reading has a connection of its own.
+
+    Decisions that wait for the writer at the same time are committed together: each is undone alone when it raises, and
+    all become durable with one fsync, so a boot storm does not queue for the disk.
+    """
 
     def __init__(self, path: Path, head: Path, now: Callable[[], float]) -> None:
         self._path = path
         self._head = head
         self._now = now
         self._lock = threading.Lock()
+        self._waiting: deque[_Work] = deque()
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer = _connect(path, write=True)
 
     def transact(self, decide: Callable[[Transaction], T]) -> T:
-        with self._lock, _unavailable_when_busy():
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                result, recorded = self._decide(decide)
-            except BaseException:
-                self._roll_back()
-                raise
-            if recorded:
-                with suppress(OSError):  # an older head is harmless: it only remembers less
-                    replace_private(self._head, f"{recorded.seq} {recorded.hash}\n".encode())
-        reach("after-commit")
-        return result
+        work = _Work(decide)
+        self._waiting.append(work)
+        with self._lock:
+            while not work.done:
+                self._commit_together()
+        if work.error:
+            raise work.error
+        return cast("T", work.result)
 
-    def _decide(self, decide: Callable[[Transaction], T]) -> tuple[T, AuditRow | None]:
+    def _commit_together(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))]
+        try:
+            with _unavailable_when_busy():
+                self._commit(batch)
+        except StoreUnavailableError as error:
+            for work in batch:
+                work.error = error
+        for work in batch:
+            work.done = True
+
+    def _commit(self, batch: list[_Work]) -> None:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            rows = [self._decide(work) for work in batch]
+            reach("before-commit")
+            self._writer.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        if recorded := next(filter(None, reversed(rows)), None):
+            with suppress(OSError):  # an older head is harmless: it only remembers less
+                replace_private(self._head, f"{recorded.seq} {recorded.hash}\n".encode())
+        reach("after-commit")
+
+    def _decide(self, work: _Work) -> AuditRow | None:
+        """Runs one decision of a batch. What it raises undoes this one; an error of SQLite's undoes them all."""
+        self._writer.execute("SAVEPOINT decision")
         transaction = SqliteTransaction(self._writer, self._now)
-        result = decide(transaction)
-        if transaction.changes and transaction.recorded is None:
-            raise UnrecordedChangeError
-        reach("before-commit")
-        self._writer.execute("COMMIT")
-        return result, transaction.recorded
+        try:
+            work.result = work.decide(transaction)
+            if transaction.changes and transaction.recorded is None:
+                raise UnrecordedChangeError  # noqa: TRY301 - it undoes the decision like every other error
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is raised again in the thread that waits for this decision
+            work.error = error
+            self._writer.execute("ROLLBACK TO decision")
+        self._writer.execute("RELEASE decision")
+        return None if work.error else transaction.recorded
 
     def _roll_back(self) -> None:
         """SQLite has rolled back by itself after some errors (disk full); then there is nothing to do."""
@@ -144,61 +188,6 @@ def _unavailable_when_busy() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreUnavailableError(str(error)) from error
-
-
-def open_sqlite(path: Path, head: Path, now: Callable[[], float]) -> SqliteStore:
-    """The store in `path`, made when it is new. Refuses a damaged, foreign, rewritten or rolled-back one."""
-    if not path.exists():
-        _create(path)
-    _check(path)
-    store = SqliteStore(path, head, now)
-    try:
-        _check_history(store, head)
-    except (StartError, StoreUnavailableError):
-        store.close()
-        raise
-    return store
-
-
-def _check_history(store: SqliteStore, head: Path) -> None:
-    """The audit chain holds, and it still contains the row that the head file remembers."""
-    seq, digest = _remembered(head)  # first: while a coordinator runs, both grow
-    try:
-        last = verify(all_events(store))
-    except ChainError as error:
-        raise StartError(
-            f"the audit rows were tampered with: {error}", "find out who; kubeseed audit verify OUT"
-        ) from None
-    if seq > (last.seq if last else 0):
-        raise StartError(
-            f"an old copy of the store was put back: it ends before row {seq}, which {head} remembers",
-            "secrets used since would work again; to use it all the same: kubeseed restore-store OUT FILE",
-        )
-    if seq and store.events(seq - 1, 1)[0].hash != digest:
-        raise StartError(
-            f"row {seq} of the audit is not the one that {head} remembers", "the store was rewritten; restore a backup"
-        )
-
-
-def _remembered(head: Path) -> tuple[int, str]:
-    """The newest row when the coordinator last wrote one; nothing when the file is missing."""
-    if not head.exists():
-        return 0, ""
-    seq, _, digest = head.read_text().strip().partition(" ")
-    return (int(seq), digest) if seq.isdigit() else (0, "")
-
-
-def all_events(store: SqliteStore) -> Iterator[AuditRow]:
-    """Every audit row, oldest first, a thousand at a time."""
-    after = 0
-    while rows := store.events(after, 1000):
-        yield from rows
-        after = rows[-1].seq
-
-
-def newest(store: SqliteStore, count: int) -> tuple[AuditRow, ...]:
-    """The newest audit rows, oldest of them first."""
-    return tuple(deque(all_events(store), count))
 
 
 def backup_sqlite(source: Path, target: Path) -> None:

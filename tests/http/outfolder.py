@@ -81,9 +81,9 @@ class OutFolder:
 
 def make_node(out: OutFolder, name: str, last: int, roles: list[str]) -> None:
     out.secrets[name] = secrets.token_hex(32)
-    address = f"192.168.77.{last}"
+    address = f"192.168.{77 + last // 250}.{last % 250 + 1}"
     out.inventory["nodes"][name] = {
-        "generation": 1, "roles": roles, "address": address, "macs": [f"52:54:00:00:00:{last}"],
+        "generation": 1, "roles": roles, "address": address, "macs": [f"52:54:00:00:{last >> 8:02x}:{last & 255:02x}"],
         "enrolId": secrets.token_hex(8), "secretDigest": sha256(out.secrets[name].encode()),
         "filesets": ["cluster", name], "skipStages": [],
         "certificates": certificates(name, address, master="master" in roles),

@@ -23,7 +23,8 @@ from http_server.coordinator import Coordinator, assemble
 from http_server.limit import Rate
 from http_server.routes import ROUTES, Listener
 from http_server.settings import SLOT_LEASE, Limits, Out, Settings
-from http_server.store_sqlite import SqliteStore, all_events
+from http_server.store_history import all_events
+from http_server.store_sqlite import SqliteStore
 from tests.http.outfolder import OutFolder
 from tests.http.process import fresh_out, unpack
 
