@@ -1,7 +1,6 @@
 """Knows the few calls to the cluster's API (core/v1 Secret, certificates.k8s.io/v1), each server tried in turn."""
 
 import base64
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -65,8 +64,8 @@ class RequestsKubernetes:
     def __init__(self, servers: Callable[[], tuple[str, ...]], identity: Callable[[], Identity]) -> None:
         self._servers = servers
         self._identity = identity
-        self._lock = threading.Lock()
         self._closed_until = 0.0
+        self._good = ""
 
     def ensure_token(self, token: Token, secret: Secret) -> None:
         self._call("POST", SECRETS, {201, 409}, body=_secret(token, secret))
@@ -102,6 +101,10 @@ class RequestsKubernetes:
         body = {**request.document, "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest"}
         self._call("PUT", f"{REQUESTS}/{request.name}/approval", {200, 201, 404, 409}, body={**body, "status": status})
 
+    def _in_order(self) -> tuple[str, ...]:
+        """The server that answered last comes first: a dead one costs its time-out once."""
+        return tuple(sorted(self._servers(), key=lambda server: server != self._good))
+
     def _call(
         self, method: str, path: str, good: set[int], *, body: object = None, query: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
@@ -117,11 +120,14 @@ class RequestsKubernetes:
         ):
             session.trust_env = False
             session.verify, session.cert = trust, client
-            for server in self._servers():
+            for server in self._in_order():
                 try:
-                    return _answer(session, method, f"https://{server}{path}", good, body, query)
+                    found = _answer(session, method, f"https://{server}{path}", good, body, query)
                 except KubernetesUnavailableError as error:
                     problems.append(f"{server}: {error}")
+                else:
+                    self._good = server
+                    return found
         self._closed_until = time.monotonic() + BREAK_SECONDS
         raise KubernetesUnavailableError("; ".join(problems) or "the inventory names no API server")
 
