@@ -48,7 +48,7 @@ NODE_CONF = {
 
 
 # Everything that changes a disk, or passes the time in which it could be cut off.
-CHANGES = ("mkdir", "chmod", "chown", "etcdctl", "sync", "sha256sum", "tail", "tar", "openssl", "mv", "rm", "cp", "cmp")
+CHANGES = ("mkdir", "chmod", "chown", "etcdctl", "sync", "sha256sum", "tar", "openssl", "mv", "rm", "cp")
 
 
 @dataclass(frozen=True)

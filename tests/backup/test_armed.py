@@ -53,24 +53,46 @@ class Wing:
         return found
 
 
-@pytest.fixture
-def wing(folder: Path, programs: Path) -> Iterator[Wing]:
-    with coordinating(folder / "site") as coordinator:
+@pytest.fixture(scope="module")
+def building(module_folder: Path, programs: Path) -> Iterator[Wing]:
+    """The coordinator and the cluster, which every test of this module restores anew; nodes come with the test."""
+    with coordinating(module_folder / "site") as coordinator:
         machines = {name: coordinator.machine(name).enrolled() for name in ("m1", "m2", "m3")}
         machines["m1"].initialise()
-        with running(folder / "etcd", free_network(), programs, 3, authority_of(machines["m1"])) as cluster:
+        with running(module_folder / "etcd", free_network(), programs, 3, authority_of(machines["m1"])) as cluster:
             cluster.put_many(0, 300)
-            nodes = [Node(folder / f"node-{member.name}", member) for member in cluster.members]
-            for node in nodes:
-                url = f"https://127.0.0.1:{coordinator.port}"
-                node.configure(BACKUP_UPLOAD="coordinator", COORDINATORS=url)
-                enrol(node, coordinator, machines[node.member.name])
-            yield Wing(coordinator, cluster, machines, nodes)
+            yield Wing(coordinator, cluster, machines, [])
+
+
+@pytest.fixture
+def wing(building: Wing, folder: Path) -> Wing:
+    cluster, coordinator = building.cluster, building.coordinator
+    coordinator.order("/restore/disarm")
+    cluster.start()
+    shutil.rmtree(coordinator.out.root / "state/backups/copies")
+    (coordinator.out.root / "state/backups/copies").mkdir(mode=0o700)
+    cluster.members[0].etcdctl("del", "kubeseed/backup")
+    cluster.members[0].etcdctl("del", "--prefix", "later")
+    nodes = [Node(folder / f"node-{member.name}", member) for member in cluster.members]
+    for node in nodes:
+        node.configure(BACKUP_UPLOAD="coordinator", COORDINATORS=f"https://127.0.0.1:{coordinator.port}")
+        enrol(node, coordinator, building.machines[node.member.name])
+    return Wing(coordinator, cluster, building.machines, nodes)
+
+
+def write_later(cluster: Cluster) -> None:
+    """Keys that no backup of the test holds."""
+    for number in range(5):
+        cluster.members[0].etcdctl("put", f"later-{number}", "x")
+
+
+def count(cluster: Cluster, prefix: str) -> int:
+    return len(cluster.members[2].etcdctl("get", prefix, "--prefix", "--keys-only").split())
 
 
 def test_every_member_restores_once(wing: Wing) -> None:
     name = wing.backup()
-    wing.cluster.put_many(300, 400)
+    write_later(wing.cluster)
     for member in wing.cluster.members[:2]:
         member.stop()
     armed = kubeseed("restore", wing.out, "--from", "newest")
@@ -80,16 +102,16 @@ def test_every_member_restores_once(wing: Wing) -> None:
     outcomes = wing.tick()
     assert [outcome.code for outcome in outcomes] == [0, 0, 0], [outcome.output for outcome in outcomes]
     member = wing.cluster.members[0]
-    assert len(member.etcdctl("get", "key-", "--prefix", "--keys-only").split()) == 300
+    assert (count(wing.cluster, "key-"), count(wing.cluster, "later-")) == (300, 0)
     assert sorted(wing.armed()["done"]) == ["m1", "m2", "m3"]  # type: ignore[call-overload]
 
     member.etcdctl("put", "later", "1")
     assert wing.machines["m1"].get("/v1/restore").status_code == 404
     wing.tick()
     assert member.etcdctl("get", "later", "--print-value-only") == "1\n"
-    told = [row["action"] for row in wing.coordinator.events() if row["action"].startswith("restore-")]
-    assert told.count("restore-armed") == 1
-    assert told.count("restore-done") == 3
+    told = [(row["action"], row["node"]) for row in wing.coordinator.events() if row["action"].startswith("restore-")]
+    assert ("restore-armed", "") in told
+    assert {("restore-done", name) for name in ("m1", "m2", "m3")} <= set(told)
 
 
 def test_blank_machines_get_the_data_back(wing: Wing) -> None:
@@ -108,14 +130,14 @@ def test_blank_machines_get_the_data_back(wing: Wing) -> None:
     assert [outcome.code for outcome in outcomes] == [0, 0, 0], [outcome.output for outcome in outcomes]
     assert wing.armed()["done"] == [], "nobody is done before its member runs"
     wing.cluster.start()
-    assert len(wing.cluster.members[1].etcdctl("get", "key-", "--prefix", "--keys-only").split()) == 300
+    assert count(wing.cluster, "key-") == 300
     wing.tick()
     assert sorted(wing.armed()["done"]) == ["m1", "m2", "m3"]  # type: ignore[call-overload]
 
 
 def test_a_living_cluster_that_is_newer_refuses_and_says_so(wing: Wing) -> None:
     wing.backup()
-    wing.cluster.put_many(300, 400)
+    write_later(wing.cluster)
     kubeseed("restore", wing.out, "--from", "newest")
     assert [outcome.code for outcome in wing.tick()] == [1, 1, 1]
     stage = wing.coordinator.status()["nodes"]["m1"]["stages"]["backup"]
@@ -148,10 +170,10 @@ def test_an_encrypted_backup_needs_its_content_key(wing: Wing, folder: Path) -> 
     secret = opened.read_text().strip()
     assert secret not in (wing.coordinator.out.root / "state" / "restore.json").read_text()
     assert secret not in wing.coordinator.log
-    wing.cluster.put_many(300, 310)
+    write_later(wing.cluster)
     outcomes = wing.tick()
     assert [outcome.code for outcome in outcomes] == [0, 0, 0], [outcome.output for outcome in outcomes]
-    assert len(wing.cluster.members[2].etcdctl("get", "key-", "--prefix", "--keys-only").split()) == 300
+    assert (count(wing.cluster, "key-"), count(wing.cluster, "later-")) == (300, 0)
     for node in wing.nodes:
         left = [path for path in node.root.glob("run/**/*") if path.is_file() and secret in path.read_text("latin-1")]
         assert left == [], "no key stays behind"

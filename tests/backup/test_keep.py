@@ -1,7 +1,6 @@
 """Which copies stay, and what a power cut at any moment leaves behind."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from tests.backup.conftest import free_network
 from tests.backup.etcd import Member, running
 from tests.backup.node import Node, kill_at, live_on
+from tests.backup.paper import on_paper, write_down
 
 pytestmark = pytest.mark.judge
 
@@ -17,17 +17,20 @@ START = 1_900_000_000
 
 
 @pytest.fixture(scope="module")
-def member(module_folder: Path, programs: Path) -> Iterator[Member]:
-    """A cluster of one: it takes every copy itself."""
-    with running(module_folder, free_network(), programs, size=1) as cluster:
+def paper(module_folder: Path, programs: Path) -> tuple[Member, Path]:
+    """What the one member of a cluster said: it takes every copy itself."""
+    folder = module_folder / "paper"
+    folder.mkdir()
+    with running(module_folder / "etcd", free_network(), programs, size=1) as cluster:
         cluster.put_many(0, 300)
-        yield cluster.members[0]
+        write_down(cluster.members[0], folder)
+        return cluster.members[0], folder
 
 
 @pytest.fixture
-def node(member: Member, folder: Path) -> Node:
-    member.etcdctl("del", "kubeseed/backup")
-    return Node(folder / "node", member)
+def node(paper: tuple[Member, Path], folder: Path) -> Node:
+    member, answers = paper
+    return on_paper(Node(folder / "node", member), answers)
 
 
 def days(node: Node, first: int, last: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.backup.conftest import free_network
-from tests.backup.etcd import running
+from tests.backup.etcd import Member, running
 from tests.backup.node import TEMPLATES, Node
 
 pytestmark = pytest.mark.judge
@@ -42,11 +42,16 @@ def test_systemd_accepts_the_units() -> None:
     assert said == []
 
 
-@pytest.fixture
-def node(folder: Path, programs: Path) -> Iterator[Node]:
-    with running(folder / "etcd", free_network(), programs, size=1) as cluster:
+@pytest.fixture(scope="module")
+def member(module_folder: Path, programs: Path) -> Iterator[Member]:
+    with running(module_folder / "etcd", free_network(), programs, size=1) as cluster:
         cluster.put_many(0, 100)
-        yield Node(folder / "node", cluster.members[0])
+        yield cluster.members[0]
+
+
+@pytest.fixture
+def node(member: Member, folder: Path) -> Node:
+    return Node(folder / "node", member)
 
 
 @pytest.mark.parametrize("shell", ["busybox sh", "bash --posix", "yash"])
