@@ -44,13 +44,21 @@ box() {
     announce
 }
 
-# announce: stdin to the console, where there is one, and to the journal.
+# consoles: all that people may look at, the screen as well as a serial line; /dev/console is only one of them.
+consoles() {
+  seen=
+  # shellcheck disable=SC2013 # words, not lines
+  for name in $(cat /sys/class/tty/console/active 2>/dev/null); do
+    [ ! -c "/dev/$name" ] || seen="$seen /dev/$name"
+  done
+  [ -n "$seen" ] || [ ! -c /dev/console ] || seen=/dev/console
+  echo "$seen"
+}
+
+# announce: stdin to the consoles and to the journal.
 announce() {
-  if [ -c /dev/console ]; then
-    tee /dev/console 2>/dev/null >&3 || :
-  else
-    cat >&3
-  fi
+  # shellcheck disable=SC2046 # one word for each console
+  tee $(consoles) 2>/dev/null >&3 || :
 }
 
 # --- facts
@@ -81,9 +89,10 @@ within() {
 # durable [-f] PATH...: on the disk, not in a cache; a `sync` that cannot be told what to write writes everything.
 durable() { sync "$@" 2>/dev/null || sync; }
 
-# place MODE PATH: stdin becomes the file PATH, whole or not at all; CHANGED is set when it was another one.
+# place MODE PATH: stdin becomes the file PATH, whole or not at all; CHANGED is set when it was another one. What a power cut
+# leaves beside it is overwritten the next time.
 place() {
-  new=$2.new.$$
+  new=$2.kubeseed-new
   [ -d "${2%/*}" ] || (umask 022 && mkdir -p "${2%/*}")
   if cat >"$new" && chmod "$1" "$new"; then
     if cmp -s "$new" "$2"; then

@@ -204,7 +204,7 @@ def test_a_full_disk_fails_cleanly_and_is_tried_again(machine: Machine, coordina
     assert status == 0, output
     assert "cannot write /etc/sysctl.d/95-kubeseed.conf: is the disk full?" in output
     assert machine.read("etc/sysctl.d/95-kubeseed.conf") == BASE["sysctl.conf"]
-    assert not list(machine.path("etc").rglob("*.new.*"))
+    assert not list(machine.path("etc").rglob("*.kubeseed-new"))
 
 
 FULL_DISK = """#!/bin/sh

@@ -55,7 +55,7 @@ def test_a_power_cut_in_any_phase_is_made_good_by_the_next_boot(
     assert reached or (name, phase) in SKIPS_APPLY
     assert machine.read("var/lib/kubeseed/done").split() == ["1", "0"]
     assert len(set(coordinator.digests)) == 1
-    assert not list(machine.path("etc").rglob("*.new.*"))
+    assert not list(machine.path("etc").rglob("*.kubeseed-new"))
 
 
 # A check that finds the work done leaves nothing to apply.
