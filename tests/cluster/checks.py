@@ -65,13 +65,12 @@ def check_certificates(cluster: Cluster) -> None:
     """Validity and names are the spec's on every node."""
     for name in cluster.shape.names:
         found = {certificate.path: certificate for certificate in certificates(cluster.root(name))}
-        wrong = {path: found[path].days for path in found if found[path].days != _days(path)}
-        assert wrong == {}, f"validity in days on {name}"
-        serving = found["var/lib/kubelet/pki/kubelet.crt"]
-        assert serving.names == {name, address(name)}, f"the kubelet of {name}"
+        days = {f"{name}:{path}": certificate.days for path, certificate in found.items()}
+        assert {path: _days(path) for path in days} == days
+        assert found["var/lib/kubelet/pki/kubelet.crt"].names == {name, address(name)}
         if name in cluster.shape.master_names:
             wanted = {"kubernetes.default.svc.cluster.local", name, address(name), "127.0.0.1"}
-            assert wanted <= found["etc/kubernetes/pki/apiserver.crt"].names, f"the API server of {name}"
+            assert wanted <= found["etc/kubernetes/pki/apiserver.crt"].names
 
 
 def _days(path: str) -> int:
@@ -85,8 +84,8 @@ def check_keys(cluster: Cluster) -> None:
         root = cluster.root(name)
         places = [path for place in KEY_PLACES for path in (root / place).rglob("*") if path.is_file()]
         holders = {path: keys for path in places if not path.is_symlink() and (keys := list(_keys(path)))}
-        open_to_others = {str(path): oct(path.stat().st_mode) for path in holders if path.stat().st_mode & 0o077}
-        assert open_to_others == {}, f"on {name}"
+        open_to_others = {f"{name}:{path}": oct(path.stat().st_mode) for path in holders if path.stat().st_mode & 0o077}
+        assert open_to_others == {}
         unshared = (keys for path, keys in holders.items() if not str(path).endswith(tuple(SHARED)))
         owners.update({_public(key) for keys in unshared for key in keys})
     assert owners
