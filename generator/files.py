@@ -7,19 +7,23 @@ from hashlib import sha256
 from generator.bundle import Bundle, dump_bundle
 from generator.mirror import Mirror
 from generator.plan.filesets import Fileset, plan_filesets
+from generator.plan.install import Install, plan_install
 from generator.plan.inventory import inventory_cluster, inventory_node
+from generator.plan.packages import Source, plan_sources
 from generator.plan.seed import Seed, plan_seed
 from generator.profile import Profile
 from generator.render.artefact import Artefact
 from generator.render.cloud_init import render_user_data
 from generator.render.dump import Data, dump_json
 from generator.render.filesets import Subject, render_fileset
+from generator.render.installer import render_installation
 from generator.render.meta_data import render_meta_data
 from generator.render.network_config import render_network_config
 from generator.render.pxe import render_boot
 from generator.scripts import Script, Scripts
 from generator.spec.cluster import Cluster
 from generator.spec.node import Node
+from generator.spec.pxe import Deployment
 from generator.verify import verify, verify_user_data
 
 
@@ -60,6 +64,10 @@ def _node(inputs: Inputs, node: Node, coordinator: "_Coordinator") -> Iterator[A
     scripts = inputs.scripts.seed + (inputs.scripts.kernel if node.upgrade_kernel else ())
     yield from _seed(f"nodes/{node.name}", seed, scripts)
     yield from _seed(f"pxe/seed/{node.name}", seed.public, scripts)
+    install = plan_install(inputs.cluster, node, profile, coordinator.sources(inputs, profile))
+    yield _installation(f"nodes/{node.name}", seed, install, scripts)
+    if inputs.cluster.pxe and node.pxe.deploy is Deployment.INSTALLER:
+        yield _installation(f"pxe/seed/{node.name}", seed.public, install, scripts)
     mirror = inputs.mirrors[inputs.cluster.packages.preset]
     password = inputs.cluster.load_balancer.keepalived.password or inputs.bundle.keepalived_password
     subject = Subject(inputs.cluster, node, profile, mirror, password, inputs.scripts.programs, inputs.audit_policy)
@@ -79,12 +87,27 @@ def _seed(folder: str, seed: Seed, scripts: tuple[Script, ...]) -> Iterator[Arte
     yield Artefact(f"{folder}/vendor-data", b"")
 
 
+def _installation(folder: str, seed: Seed, install: Install, scripts: tuple[Script, ...]) -> Artefact:
+    """What the distribution's own installer reads."""
+    name, data = render_installation(seed, install, scripts)
+    secret = seed.proof is not None
+    return Artefact(f"{folder}/{name}", data, 0o600 if secret else 0o644, secret)
+
+
 @dataclass
 class _Coordinator:
     """What the coordinator gets: each fileset once, and the inventory of all of them."""
 
     filesets: dict[str, Data] = field(default_factory=dict)
     nodes: dict[str, Data] = field(default_factory=dict)
+    releases: dict[str, tuple[Source, ...]] = field(default_factory=dict)
+
+    def sources(self, inputs: Inputs, profile: Profile) -> tuple[Source, ...]:
+        """The package sources of a release, planned once."""
+        if profile.id not in self.releases:
+            mirror = inputs.mirrors[inputs.cluster.packages.preset]
+            self.releases[profile.id] = plan_sources(inputs.cluster, profile, mirror)
+        return self.releases[profile.id]
 
     def take(self, subject: Subject, bundle: Bundle) -> Iterator[Artefact]:
         filesets = plan_filesets(subject.cluster, subject.node)

@@ -61,6 +61,21 @@ class EngineRepository(_Data):
     suite: str = Field(description="apt suite, or $releasever for yum and dnf.")
 
 
+class KickstartSyntax(StrEnum):
+    """pykickstart's names of the syntaxes that the RHEL family's installers read."""
+
+    RHEL7 = "RHEL7"
+    RHEL8 = "RHEL8"
+    RHEL9 = "RHEL9"
+
+
+class Kickstart(_Data):
+    """How the release's installer is told what to do."""
+
+    syntax: KickstartSyntax
+    environment: str = Field(description="The smallest choice of packages, as %packages names it.")
+
+
 class ProfilePackages(_Data):
     """Names of packages in this release."""
 
@@ -86,6 +101,10 @@ class Profile(_Data):
     arches: tuple[Arch, ...]
     package_manager: PackageManager
     installer: Installer
+    kickstart: Kickstart | None = Field(None, description="With installer kickstart.")
+    archive: Mapping[Arch, str] = Field(
+        default_factory=dict, description="Where the distribution keeps its packages, by architecture; with preseed."
+    )
     cloud_init: str = Field(description="Oldest version of cloud-init that the release's images come with.")
     selinux: bool = Field(False, description="SELinux is enforcing by default.")
     firewall: str = Field("", description="Name of the firewall's systemd service, if the release has one.")

@@ -3,8 +3,10 @@
 import json
 import re
 import tomllib
-from collections.abc import Callable
+from base64 import b64decode
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from textwrap import dedent
 from typing import Any
 
 import yaml
@@ -18,6 +20,9 @@ from generator.render.landing import CONF
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=('[^'\n]*(?:'\\''[^'\n]*)*')\n")
 _NODE_CONF = re.compile(rf"(?:{_ASSIGNMENT.pattern})*")
 _KEYS_OF_SHARED = ("write_files", "runcmd")
+_LANDED = re.compile(r"^land '([^']+)' ([0-7]{4}) <<'KUBESEED'\n((?:\|.*\n)*)KUBESEED$", re.MULTILINE)
+_ECHOED = re.compile(r"\{? echo ([A-Za-z0-9+/=]+) \| chroot /target base64 -d")
+_SHARED_BEGINS = "\n    - path: /etc/kubeseed/ca.crt\n"
 
 
 def verify(artefact: Artefact) -> Artefact:
@@ -47,6 +52,8 @@ def _attempt(path: str, read: Callable[[], object]) -> None:
 
 
 def _reader(path: str) -> Callable[[bytes], object] | None:
+    if installer := _INSTALLERS.get(path.rpartition("/")[2]):
+        return installer
     if path.endswith((".yaml", "/meta-data", "/network-config")):
         return _read_yaml
     if path.endswith(".toml"):
@@ -88,3 +95,56 @@ def read_node_conf(text: str) -> dict[str, str]:
     if not _NODE_CONF.fullmatch(text):
         raise ValueError("node.conf")
     return {key: value[1:-1].replace("'\\''", "'") for key, value in _ASSIGNMENT.findall(text)}
+
+
+def read_landed(script: str) -> dict[str, tuple[int, str]]:
+    """Mode and text of every file that a late script lands, by path, as its shell would read them."""
+    return {
+        path: (int(mode, 8), "".join(line.removeprefix("|") for line in text.splitlines(keepends=True)))
+        for path, mode, text in _LANDED.findall(script)
+    }
+
+
+def late_script(preseed: str) -> str:
+    """The script that a preseed's late_command puts together."""
+    own, shared = _ECHOED.findall(preseed)
+    return _decoded(own) + _decoded(shared)
+
+
+@lru_cache(maxsize=8)
+def _decoded(text: str) -> str:
+    return b64decode(text, validate=True).decode()
+
+
+def _read_kickstart(data: bytes) -> None:
+    _check_landed(data.decode())
+
+
+def _read_preseed(data: bytes) -> None:
+    _check_landed(late_script(data.decode()))
+
+
+def _check_landed(script: str) -> None:
+    files = read_landed(script)
+    if script.count("<<'KUBESEED'\n") != script.count("\nKUBESEED\n"):
+        raise ValueError("texts")
+    read_node_conf(files[CONF][1])
+
+
+def _read_autoinstall(data: bytes) -> None:
+    """As a user-data: the part that all nodes share is read once."""
+    text = data.decode()
+    cut = text.index(_SHARED_BEGINS) + 1
+    (section,) = _top_level(text[:cut]).values()
+    inner = {key.value: value for key, value in section.value}
+    if list(inner)[-1] != "user-data" or inner["user-data"].value[-1][0].value != "write_files":
+        raise ValueError("parts")
+    if _shared_keys(dedent(text[cut:])) != _KEYS_OF_SHARED:
+        raise ValueError("shared")
+
+
+_INSTALLERS: Mapping[str, Callable[[bytes], object]] = {
+    "kickstart.cfg": _read_kickstart,
+    "preseed.cfg": _read_preseed,
+    "autoinstall.yaml": _read_autoinstall,
+}

@@ -58,7 +58,9 @@ def _names(seed: Seed) -> dict[str, Data]:
 @lru_cache(maxsize=8)
 def _access(logins: tuple[Login, ...]) -> str:
     """Who may log in, on most nodes the same; /etc/hosts is left to stage base."""
-    return dump_yaml({"manage_etc_hosts": False, "ssh_pwauth": False, "users": [_user(login) for login in logins]})
+    # Without `users` cloud-init makes an account of its own, and until 22.4 it refuses an empty list; '' is nobody.
+    users: list[Data] = [_user(login) for login in logins] or [""]
+    return dump_yaml({"manage_etc_hosts": False, "ssh_pwauth": False, "users": users})
 
 
 def _user(login: Login) -> dict[str, Data]:

@@ -30,7 +30,7 @@ class Disk(Section):
     layout: DiskLayout = Field(
         DiskLayout.SIMPLE,
         description="simple: boot partitions and one root file system. lvm: the root file system in a volume group. "
-        "raid1: everything twice, on `device` and `mirror`.",
+        "raid1: everything twice, on `device` and `mirror` (with kickstart and a BIOS at most 2 TiB).",
     )
     mirror: DiskDevice | None = Field(None, description="The second disk, with layout raid1.")
     etcd: DiskDevice | None = Field(

@@ -145,7 +145,7 @@ def test_a_new_worker_leaves_the_other_seeds_alone() -> None:
     touched = changed(render(before), render(after))
     own = {path for path in touched if path.startswith(("nodes/w3/", "pxe/seed/w3/", "coordinator/files/node-w3/"))}
     assert {Path(path).name for path in touched - own} == {"hosts", "labels", "inventory.json", "enrolments.json"}
-    assert len(own) == 10
+    assert len(own) == 11
 
 
 def test_a_removed_worker_takes_its_files_with_it() -> None:
