@@ -27,7 +27,7 @@ test: $(VENV)/.test packages ## Everything but the cluster tier; installs what i
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(SUDO) $(PY) -m pytest -m "not cluster and not bench"
+	$(SUDO) $(PY) -m pytest -m "not cluster and not cluster_core and not bench"
 
 test-cluster: $(VENV)/.test packages ## Real kubeadm on real nodes; builds Kubernetes once (root or sudo)
 	$(SUDO) $(PY) -m pytest -m "cluster or cluster_core" -s
