@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from generator.check import (
     address,
     balancer,
+    disk,
     host,
     identity,
     label,
+    link,
     packages,
     pxe,
     release,
@@ -50,6 +52,14 @@ RULES: tuple[Rule, ...] = (
     address.check_gateways,
     address.check_isolated,
     host.check_users,
+    host.check_open_ports,
+    disk.check_mirror,
+    disk.check_disks_apart,
+    link.check_bonds,
+    link.check_tagged,
+    link.check_cards,
+    link.check_routers,
+    link.check_mtu,
     release.check_version,
     release.check_proxy_mode,
     release.check_validity,
@@ -71,6 +81,7 @@ PROFILE_RULES: tuple[Callable[[Cluster, Mapping[str, Profile]], Iterator[Finding
     host.check_profiles,
     host.check_arches,
     host.check_proxy_feature,
+    link.check_card_known,
 )
 
 

@@ -11,6 +11,10 @@ from generator.spec.host import HostSettings
 from generator.spec.kubernetes import ProxyMode
 
 Profiles = Mapping[str, Profile]
+# Accounts that every release has; an installer would not make them again.
+_SYSTEM = frozenset(
+    {"root", "daemon", "bin", "sys", "sync", "mail", "nobody", "adm", "games", "lp", "sshd", "systemd-network"}
+)
 
 
 def _settings(cluster: Cluster) -> Iterator[tuple[SpecPath, HostSettings]]:
@@ -61,6 +65,18 @@ def check_users(cluster: Cluster) -> Iterator[Finding]:
             place = (*path, "users", number)
             if user.name in seen:
                 yield Finding((*place, "name"), f"the user {user.name} is there twice")
+            if user.name in _SYSTEM:
+                hint = "name an account of your own; with sudo it may become root"
+                yield Finding((*place, "name"), f"{user.name} is the system's own account", hint)
             if not user.ssh_keys and user.password_hash is None:
                 yield warning(place, f"{user.name} can never log in", "add sshKeys, or a passwordHash")
             seen.add(user.name)
+
+
+def check_open_ports(cluster: Cluster) -> Iterator[Finding]:
+    """Ports are opened in a managed firewall only."""
+    for path, settings in _settings(cluster):
+        told = path != ("defaults",) and settings.open_ports == cluster.defaults.open_ports
+        if settings.open_ports and settings.firewall is None and not told:
+            hint = "set firewall: managed, or remove openPorts"
+            yield warning((*path, "openPorts"), "no firewall is managed that ports could be opened in", hint)

@@ -28,6 +28,7 @@ def _macs(node: Node) -> Iterator[tuple[SpecPath, str]]:
     if node.mac:
         yield ("mac",), node.mac
     yield from ((("macs", number), mac) for number, mac in enumerate(node.macs))
+    yield from ((("network", "cards", number, "mac"), card.mac) for number, card in enumerate(node.network.cards))
 
 
 def check_addresses(cluster: Cluster) -> Iterator[Finding]:
