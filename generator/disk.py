@@ -28,6 +28,8 @@ def describe(path: Path) -> Iterator[None]:
     """Turns an OSError of the block into one clear LocalError about the file, or about `path`."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # whoever read the output went away, which is no fault of the disk
     except OSError as error:
         meaning, hint = _MEANINGS.get(error.errno or 0, (error.strerror or "input or output failed", ""))
         file = error.filename if isinstance(error.filename, str) else str(path)

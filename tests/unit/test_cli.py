@@ -2,11 +2,14 @@
 
 import io
 import json
+import os
+import pty
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,6 +108,16 @@ def test_diff_shows_the_change_and_no_secret(kubeseed: Kubeseed, tmp_path: Path)
     secrets = json.loads((tmp_path / "out/secrets/enrolments.json").read_text())["nodes"].values()
     assert not [node for node in secrets if node["secret"] in done.out]
     assert kubeseed("diff", other, "-o", tmp_path / "out", "--exit-code").status == 1
+
+
+def test_a_reader_that_goes_away_is_no_error(kubeseed: Kubeseed, tmp_path: Path) -> None:
+    kubeseed("generate", HA, "-o", tmp_path / "out")
+    other = tmp_path / "other.yaml"
+    other.write_text(Path(HA).read_text().replace("Etc/UTC", "Europe/Berlin"))
+    program = Path(sys.executable).with_name("kubeseed")
+    command = f"{program} diff {other} -o {tmp_path}/out | head -n 1"
+    done = subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True)
+    assert (done.stdout.count("\n"), done.stderr) == (1, "")
 
 
 def test_a_wrong_spec_is_told_with_its_place(kubeseed: Kubeseed, tmp_path: Path) -> None:
@@ -209,6 +222,33 @@ def test_a_password_is_hashed_from_standard_input(kubeseed: Kubeseed, monkeypatc
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert kubeseed("hash-password").status == ExitCode.USAGE
     assert kubeseed("hash-password", "correct horse").status == ExitCode.USAGE
+
+
+def answer(*answers: str) -> tuple[int, str]:
+    """Runs hash-password on a terminal and types an answer at each prompt; its exit status and all it showed."""
+    here, there = pty.openpty()
+    command = [str(Path(sys.executable).with_name("kubeseed")), "hash-password"]
+    with subprocess.Popen(command, stdin=there, stdout=there, stderr=there, start_new_session=True) as asked:
+        os.close(there)
+        shown = ""
+        for typed in answers:
+            while not shown.endswith(": "):
+                shown += os.read(here, 999).decode()
+            os.write(here, f"{typed}\n".encode())
+            shown += "\n"
+        with suppress(OSError):  # Linux' way to say that the other end is closed
+            while part := os.read(here, 999):
+                shown += part.decode()
+    os.close(here)
+    return asked.returncode, shown
+
+
+def test_a_password_is_asked_for_twice_and_not_shown() -> None:
+    status, shown = answer("correct horse", "correct horse")
+    assert (status, "correct horse" in shown) == (ExitCode.GOOD, False)
+    assert sha512_crypt.verify("correct horse", shown.split()[-1])
+    status, shown = answer("correct horse", "wrong horse")
+    assert (status, "the two passwords differ" in shown) == (ExitCode.USAGE, True)
 
 
 def test_a_new_spec_is_good_and_never_replaces_one(kubeseed: Kubeseed, tmp_path: Path) -> None:
