@@ -22,7 +22,8 @@ def check_bonds(cluster: Cluster) -> Iterator[Finding]:
     for number, node in enumerate(cluster.nodes):
         if node.network.bond and len(node.all_macs) < 2:
             hint = "write the MAC addresses of all cards in macs, or remove network.bond"
-            yield Finding(("nodes", number), f"a bond joins several cards, and {node.name} names {len(node.all_macs)}", hint)
+            found = f"a bond joins several cards, and {node.name} names {len(node.all_macs)}"
+            yield Finding(("nodes", number), found, hint)
 
 
 def check_tagged(cluster: Cluster) -> Iterator[Finding]:
