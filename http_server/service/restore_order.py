@@ -2,6 +2,7 @@
 
 import threading
 
+from http_server.backups import MANIFEST
 from http_server.errors import ApiError, conflict, invalid
 from http_server.form import decode_body, matching, parse_form, parse_node, whole_number
 from http_server.manifest import ID, Manifest
@@ -83,11 +84,11 @@ def order(context: Context, call: Call) -> Answer:
 
 
 def file(context: Context, call: Call) -> Answer:
-    """GET /v1/restore/{file}: one file of the armed backup."""
+    """GET /v1/restore/{file}: the armed backup's manifest or snapshot; its archive of keys is not handed out."""
     mine = _mine(context, call)
     for backup in context.backups.all():
         if backup.manifest.id == mine.backup:
-            names = {"manifest.json", *(each.name for each in backup.manifest.files)}
+            names = {MANIFEST, *(each.name for each in backup.manifest.files if each.name.startswith("snapshot.db"))}
             if call.path["file"] in names:
                 return Answer(media_type=BYTES, file=backup.folder / call.path["file"])
     raise ApiError(404, "not-found", "the armed backup has no such file")

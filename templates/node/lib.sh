@@ -175,10 +175,18 @@ await() {
   done
 }
 
-waiting() { :; }
+# waiting: what the coordinator waits for, once.
+waiting() {
+  [ "${awaited-}" != "$route" ] || return 0
+  awaited=$route
+  echo "       waiting: $(message)" | announce
+}
+
+# message: the sentence in the answer.
+message() { sed -n 's/.*"message": *"\([^"]*\)".*/\1/p' "$BODY" | redact | cut -c1-300; }
 
 refused() {
-  says="$STATUS $(sed -n 's/.*"message": *"\([^"]*\)".*/\1/p' "$BODY" | redact | cut -c1-300)"
+  says="$STATUS $(message)"
   case $STATUS in
   401) stop "The coordinator does not accept this node at $route: $says" \
     "The seed or the credential is unknown, expired, revoked or wrong." \

@@ -171,8 +171,12 @@ def test_an_encrypted_backup_needs_its_content_key(wing: Wing, folder: Path) -> 
     assert secret not in (wing.coordinator.out.root / "state" / "restore.json").read_text()
     assert secret not in wing.coordinator.log
     write_later(wing.cluster)
+    assert wing.machines["m1"].get("/v1/restore/config.tar.gz.enc").status_code == 404
+    assert wing.machines["m1"].get("/v1/restore/snapshot.db.enc").status_code == 200
+
     outcomes = wing.tick()
     assert [outcome.code for outcome in outcomes] == [0, 0, 0], [outcome.output for outcome in outcomes]
+    assert not any((node.copies / ".armed").exists() for node in wing.nodes)
     assert (count(wing.cluster, "key-"), count(wing.cluster, "later-")) == (300, 0)
     for node in wing.nodes:
         left = [path for path in node.root.glob("run/**/*") if path.is_file() and secret in path.read_text("latin-1")]

@@ -255,6 +255,7 @@ def test_a_worker_joins_with_a_token_that_is_gone_afterwards(cluster: Cluster) -
     assert not machine.path("etc/kubernetes/pki/ca.key").exists()
     asked = [one.route for one in cluster.asked]
     assert asked.count("/v1/join?wait=25") == 2
+    assert output.count("waiting: not yet") == 1
     assert "/v1/pki" not in asked
     assert "/v1/init/claim" not in asked
     assert states(cluster)["init"] == "skipped"
@@ -308,15 +309,29 @@ def test_a_master_forgets_its_member_that_never_started(cluster: Cluster) -> Non
     """F9: a member that was announced but never started refuses its own second announcement."""
     joining(cluster, "m2", "master")
     cut_in(cluster, "join")
-    cluster.members = [
-        member("11", "m1", OTHER_MASTER),
-        member("22", "", "127.0.0.1"),
-        member("33", "m3", "127.0.0.11"),
-    ]
+    own, others = member("22", "", "127.0.0.1"), (member("11", "m1", OTHER_MASTER), member("33", "m3", "127.0.0.11"))
+    cluster.members = [*others, own]
     status, output = cluster.machine.boot()
     assert status == 0, output
     assert cluster.removed == ["22"]
     assert kubeadm(cluster.machine) == ["join", "reset", "join"]
+
+
+def test_a_member_that_counts_is_started_before_anybody_is_asked(cluster: Cluster) -> None:
+    """The second member has a vote once it is announced: without it no API server could answer the coordinator."""
+    joining(cluster, "m2", "master")
+    machine = cluster.machine
+    machine.write("etc/kubernetes/manifests/etcd.yaml", "kind: Pod\n")
+    join, started = cluster.rules["/v1/join"], list[bool]()
+
+    def answer(asked: Asked) -> Answer:
+        started.append("start kubelet" in machine.calls("systemctl"))
+        return join(asked)
+
+    cluster.rules["/v1/join"] = answer
+    status, output = machine.boot()
+    assert status == 0, output
+    assert started == [True]
 
 
 @pytest.mark.parametrize(("early", "calls"), [(False, ["join", "join-phase"]), (True, ["join", "join"])])
