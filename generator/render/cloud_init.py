@@ -67,10 +67,8 @@ def _user(login: Login) -> dict[str, Data]:
     user: dict[str, Data] = {"name": login.name, "shell": "/bin/bash"}
     if login.group:
         user["groups"] = login.group
-    if login.password_hash:
-        user |= {"lock_passwd": False, "passwd": login.password_hash.reveal()}
-    else:
-        user["lock_passwd"] = True
+    # The hash comes with the node's files: cloud-init would hand it to useradd as an argument, for all to see.
+    user["lock_passwd"] = True
     return user | ({"ssh_authorized_keys": login.ssh_keys} if login.ssh_keys else {})
 
 

@@ -103,8 +103,7 @@ def test_secrets_are_only_where_they_belong() -> None:
     files = render(given)
     enrolments = given.bundle.enrolments
     secrets = {enrolment.secret.reveal(): {f"nodes/{name}/user-data"} for name, enrolment in enrolments.items()}
-    everywhere = {f"nodes/{name}/user-data" for name in enrolments}
-    secrets[HASH] = everywhere | {f"coordinator/files/node-{name}/passwords" for name in enrolments}
+    secrets[HASH] = {f"coordinator/files/node-{name}/passwords" for name in enrolments}
     secrets[given.bundle.root.key.reveal().splitlines()[1]] = {"secrets/root.key"}
     secrets[given.bundle.keepalived_password.reveal()] = set()
     for secret, places in secrets.items():

@@ -41,7 +41,10 @@ def test_every_installer_lands_what_cloud_init_lands(installer: str, kind: str, 
     found = read(render(seed, install, scripts).decode())
     expected = of_user_data(render_user_data(seed, scripts).data.decode())
     assert found.landed == expected.landed
-    assert found.accounts == expected.accounts
+    # cloud-init's accounts get their passwords later, from the node's files.
+    assert {name: (who.group, who.keys) for name, who in found.accounts.items()} == {
+        name: (who.group, who.keys) for name, who in expected.accounts.items()
+    }
     assert " ".join(ENABLE) in found.commands
     # The last thing that happens to the files on both roads; cloud-init starts the unit, an installed system boots it.
     without_start = [command for command in expected.commands if "start" not in command and "reload" not in command]
