@@ -150,7 +150,7 @@ class _Stage:
         self._tree = f"{pending}/tree"
         self._out = str(out)
         self._watch = watch
-        self._folders: set[str] = set()
+        self._folders = {""}
         self._looked_at = ("", True)
 
     def open(self) -> None:
@@ -188,12 +188,11 @@ class _Stage:
     def _make_folder(self, folder: str) -> None:
         """Makes the folder with a mode that is ours, not the umask's: dnsmasq must be able to read `pxe`."""
         parent, _, name = folder.rpartition("/")
-        if parent and parent not in self._folders:
+        if parent not in self._folders:
             self._make_folder(parent)
         path = Path(self._tree, folder)
-        if not path.exists():
-            path.mkdir(mode=0o700)
-            path.chmod(0o700 if name in PRIVATE_FOLDERS and not parent else 0o755)
+        path.mkdir(mode=0o700)
+        path.chmod(0o700 if name in PRIVATE_FOLDERS and not parent else 0o755)
         self._folders.add(folder)
 
 

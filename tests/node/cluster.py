@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.node.coordinator import Answer, Asked, Authority, Coordinator, Handler, accept, archive, refusal
+from tests.node.coordinator import ENROL, Answer, Asked, Authority, Coordinator, Handler, accept, archive, refusal
 from tests.node.machine import Machine
 
 DISCOVERY = "apiVersion: v1\nkind: Config\nusers: [{name: kubeseed, user: {token: abcdef.0123456789abcdef}}]\n"
@@ -23,6 +23,28 @@ KINDS = {
     "etcd-healthcheck-client": "pki/etcd/healthcheck-client",
 }
 KUBECONFIGS = ("admin", "controller-manager", "scheduler")
+STAGES = "preflight clock enrol files base engine packages load-balancer etcd pki init join verify addons scrub"
+NGINX = """stream {
+  upstream api {
+    # kubeseed backends begin
+    server 192.0.2.1:6443;
+    # kubeseed backends end
+  }
+}
+"""
+FILES = {
+    "containerd.toml": "version = 2\n",
+    "containerd/certs.d/registry:5000/hosts.toml": 'server = "x"\n',
+    "crictl.yaml": "runtime-endpoint: x\n",
+    "kubeadm-init.yaml": "kind: InitConfiguration\n",
+    "kubeadm-join.yaml": "kind: JoinConfiguration\n",
+    "rbac.yaml": "kind: ClusterRole\n",
+    "cni.yaml": "kind: DaemonSet\n",
+    "audit-policy.yaml": "kind: Policy\n",
+    "nginx.conf": NGINX,
+    "labels": "m1 node-role.kubernetes.io/master=\nw1 node-role.kubernetes.io/worker= zone=a\ngone x=\n",
+}
+MASTER = "apiserver etcd-healthcheck-client admin kubelet-serving"  # keys take time: one test asks for all of them
 
 
 class Epoch:
@@ -63,6 +85,7 @@ class Cluster(Coordinator):
         self.state = "none"
         self.members: list[dict[str, object]] = []
         self.removed: list[str] = []
+        self.quorum = True
         self._alive = False
         self.rules |= {
             "/v1/init/claim": self._claim,
@@ -119,6 +142,8 @@ class Cluster(Coordinator):
         return Answer(200, self.epoch.of(kind).sign(kind, request.public_key()).encode())
 
     def _etcd(self, asked: Asked) -> Answer:
+        if not self.quorum:
+            return Answer(503)
         if asked.route.endswith("/member/remove"):
             self.removed.append(json.loads(asked.body)["ID"])
             self.members = [member for member in self.members if member["ID"] != self.removed[-1]]
@@ -146,3 +171,29 @@ def client_of(machine: Machine, name: str) -> tuple[x509.Certificate, bytes]:
     user = json.loads(machine.read(f"etc/kubernetes/{name}.conf"))["users"][0]["user"]
     certificate = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
     return certificate, base64.b64decode(user["client-key-data"])
+
+
+def seed(cluster: Cluster, **facts: str) -> None:
+    """A seed as a first master with stacked etcd gets it, but for these facts."""
+    usual = {
+        "STAGES": STAGES,
+        "ROLES": "master",
+        "ETCD_TOPOLOGY": "stacked",
+        "ETCD_NAME": "",
+        "CERTIFICATES": MASTER,
+        "NETWORK_PLUGIN": "flannel",
+        "CRI_SOCKET": "unix:///var/stand-in/containerd.sock",
+    }
+    cluster.machine.seed(cluster.root.pem(), ENROL, **{**usual, **facts})
+    cluster.machine.listen_unix("var/stand-in/containerd.sock")
+
+
+def joining(cluster: Cluster, node: str, roles: str, **facts: str) -> None:
+    certificates = MASTER if "master" in roles else "kubelet-serving"
+    cluster.state = "complete"
+    seed(cluster, **{"NODE": node, "ROLES": roles, "CERTIFICATES": certificates, **facts})
+
+
+def states(cluster: Cluster) -> dict[str, str]:
+    """The last word on each stage."""
+    return {word.split()[0]: word.split()[1] for word in cluster.reports()}

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.node.cluster import FILES, Cluster, seed
 from tests.node.coordinator import ENROL, Coordinator
 from tests.node.machine import Machine, assert_root
 
@@ -31,3 +32,14 @@ def coordinator(tmp_path: Path, machine: Machine) -> Iterator[Coordinator]:
     machine.seed(coordinator.root.pem(), ENROL, COORDINATORS=url)
     yield coordinator
     coordinator.close()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, machine: Machine) -> Iterator[Cluster]:
+    """A first master with stacked etcd whose image brings Kubernetes and containerd."""
+    machine.install_stand_ins("kubernetes")
+    machine.write("etc/systemd/system/kubelet.service", "[Service]\nExecStart=kubelet bootstrap-kubelet.conf\n")
+    cluster = Cluster(tmp_path, machine, FILES)
+    seed(cluster, COORDINATORS=cluster.serve(machine.listen()))
+    yield cluster
+    cluster.close()

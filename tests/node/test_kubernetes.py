@@ -2,76 +2,31 @@
 
 import stat
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from tests.node.cluster import DISCOVERY, KINDS, KUBECONFIGS, OTHER_MASTER, Cluster, Epoch, belongs, client_of, fits
-from tests.node.coordinator import ENROL, Answer, Asked, archive, in_turn, refusal
+from tests.node.cluster import (
+    DISCOVERY,
+    FILES,
+    KINDS,
+    KUBECONFIGS,
+    NGINX,
+    OTHER_MASTER,
+    STAGES,
+    Cluster,
+    Epoch,
+    belongs,
+    client_of,
+    fits,
+    joining,
+    seed,
+    states,
+)
+from tests.node.coordinator import Answer, Asked, archive, in_turn, refusal
 from tests.node.machine import Machine, words
 
 STAGE = "/usr/local/lib/kubeseed/stage"
-STAGES = "preflight clock enrol files base engine packages load-balancer etcd pki init join verify addons scrub"
-NGINX = """stream {
-  upstream api {
-    # kubeseed backends begin
-    server 192.0.2.1:6443;
-    # kubeseed backends end
-  }
-}
-"""
-FILES = {
-    "containerd.toml": "version = 2\n",
-    "containerd/certs.d/registry:5000/hosts.toml": 'server = "x"\n',
-    "crictl.yaml": "runtime-endpoint: x\n",
-    "kubeadm-init.yaml": "kind: InitConfiguration\n",
-    "kubeadm-join.yaml": "kind: JoinConfiguration\n",
-    "rbac.yaml": "kind: ClusterRole\n",
-    "cni.yaml": "kind: DaemonSet\n",
-    "audit-policy.yaml": "kind: Policy\n",
-    "nginx.conf": NGINX,
-    "labels": "m1 node-role.kubernetes.io/master=\nw1 node-role.kubernetes.io/worker= zone=a\ngone x=\n",
-}
-MASTER = "apiserver etcd-healthcheck-client admin kubelet-serving"  # keys take time: one test asks for all of them
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, machine: Machine) -> Iterator[Cluster]:
-    """A first master with stacked etcd whose image brings Kubernetes and containerd."""
-    machine.install_stand_ins("kubernetes")
-    machine.write("etc/systemd/system/kubelet.service", "[Service]\nExecStart=kubelet bootstrap-kubelet.conf\n")
-    cluster = Cluster(tmp_path, machine, FILES)
-    seed(
-        cluster,
-        COORDINATORS=cluster.serve(machine.listen()),
-        STAGES=STAGES,
-        ROLES="master",
-        ETCD_TOPOLOGY="stacked",
-        ETCD_NAME="",
-        CERTIFICATES=MASTER,
-        NETWORK_PLUGIN="flannel",
-        CRI_SOCKET="unix:///var/stand-in/containerd.sock",
-        LB_ENGINE="",
-    )
-    yield cluster
-    cluster.close()
-
-
-def seed(cluster: Cluster, **facts: str) -> None:
-    cluster.machine.seed(cluster.root.pem(), ENROL, **facts)
-    cluster.machine.listen_unix("var/stand-in/containerd.sock")
-
-
-def joining(cluster: Cluster, node: str, roles: str, **facts: str) -> None:
-    certificates = MASTER if "master" in roles else "kubelet-serving"
-    cluster.state = "complete"
-    seed(cluster, **{"NODE": node, "ROLES": roles, "CERTIFICATES": certificates, **facts})
-
-
-def states(cluster: Cluster) -> dict[str, str]:
-    """The last word on each stage."""
-    return {word.split()[0]: word.split()[1] for word in cluster.reports()}
 
 
 def kubeadm(machine: Machine) -> list[str]:
