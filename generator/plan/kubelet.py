@@ -49,6 +49,8 @@ def plan_proxy(cluster: Cluster) -> dict[str, Data]:
         "kind": "KubeProxyConfiguration",
         "clusterCIDR": str(cluster.network.pod_subnet),
         "mode": mode.value,
+        # Stage base has set the limit of connections; kube-proxy's own rule would lower it again.
+        "conntrack": {"maxPerCore": 0},
         **({"ipvs": {"scheduler": "rr", "syncPeriod": "30s"}} if mode is ProxyMode.IPVS else {}),
     }
 
