@@ -17,7 +17,7 @@ class _Data(BaseModel):
 
 
 class Repository(_Data):
-    """One repository. Texts may hold {release}, {distribution}, {suite}, {codename} and {version}."""
+    """One repository. Texts may hold {release}, {distribution}, {suite}, {codename}, {version} and {epel}."""
 
     url: str
     suites: tuple[str, ...] = Field((), description="apt's suites; / is a flat repository.")
@@ -41,13 +41,22 @@ class Distribution(_Data):
     mirrors: tuple[Repository, ...] = Field((), description="They replace its own sources; empty leaves those alone.")
 
 
+class PresetImages(_Data):
+    """Where images come from that the spec says nothing of. Keys are those of the spec's sections."""
+
+    kubernetes: Mapping[str, str] = Field({}, description="For section kubernetes.")
+    flannel: Mapping[str, str] = Field({}, description="For section network.flannel.")
+
+
 class Mirror(_Data):
     """One preset."""
 
     id: str = Field(description="Name of the file, and what a spec writes as `packages.preset`.")
     kubernetes: Upstream
     engine: Upstream
-    distributions: Mapping[str, Distribution] = Field(description="By osId.")
+    epel: Repository = Field(description="Extra Packages for Enterprise Linux.")
+    images: PresetImages = Field(PresetImages(), description="Images, where the spec names none itself.")
+    distributions: Mapping[str, Distribution] = Field(description="By a profile's id, else its osId.")
 
 
 def is_packaged(version: KubeVersion) -> bool:

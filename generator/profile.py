@@ -41,6 +41,7 @@ class Feature(StrEnum):
     """What some releases can and others cannot."""
 
     NFTABLES_PROXY = "nftables-proxy"
+    CGROUP_V2 = "cgroup-v2"
 
 
 class _Data(BaseModel):
@@ -111,13 +112,30 @@ class Profile(_Data):
     sudo_group: str = Field(description="Group whose members may use sudo.")
     chrony: Chrony
     engine_repository: EngineRepository
+    epel: str = Field("", description="Release of EPEL that some of the packages come from; empty where none do.")
+    kernel: str = Field(description="The kernel that the release came with: major and minor version.")
+    containerd: str = Field(description="The newest containerd that Docker's repository holds for the release.")
     packages: ProfilePackages
     features: frozenset[Feature] = frozenset()
 
     @property
     def cloud_init_version(self) -> tuple[int, ...]:
         """`cloudInit` as numbers that compare."""
-        return tuple(int(part) for part in self.cloud_init.split("."))
+        return _numbers(self.cloud_init)
+
+    @property
+    def kernel_version(self) -> tuple[int, ...]:
+        """`kernel` as numbers that compare."""
+        return _numbers(self.kernel)
+
+    @property
+    def containerd_version(self) -> tuple[int, ...]:
+        """`containerd` as numbers that compare."""
+        return _numbers(self.containerd)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def load_profile(path: Path) -> Profile:

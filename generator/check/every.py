@@ -11,6 +11,7 @@ from generator.check import (
     label,
     link,
     packages,
+    platform,
     pxe,
     release,
     role,
@@ -82,6 +83,9 @@ PROFILE_RULES: tuple[Callable[[Cluster, Mapping[str, Profile]], Iterator[Finding
     host.check_arches,
     host.check_proxy_feature,
     link.check_card_known,
+    platform.check_control_groups,
+    platform.check_kernel,
+    platform.check_containerd,
 )
 
 

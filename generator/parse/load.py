@@ -8,6 +8,8 @@ from pydantic import ValidationError
 
 from generator.check import check_cluster
 from generator.errors import Problem, Severity, SpecError
+from generator.mirror import load_mirrors
+from generator.parse.preset import apply_preset
 from generator.parse.translate import translate
 from generator.profile import Profile, load_profiles
 from generator.source import Source, parse_source, read_source
@@ -21,7 +23,8 @@ def load_cluster(path: Path, *, strict: bool = False) -> Parsed:
 
     `strict` makes every warning an error.
     """
-    return _cluster(read_source(path), load_profiles(), strict=strict)
+    cluster, problems = _cluster(read_source(path), load_profiles(), strict=strict)
+    return apply_preset(cluster, load_mirrors()[cluster.packages.preset]), problems
 
 
 def parse_cluster(text: str, profiles: Mapping[str, Profile], *, file: str = "spec", strict: bool = False) -> Parsed:

@@ -80,11 +80,13 @@ def _sources(cluster: Cluster, profile: Profile, mirror: Mirror) -> Iterator[Sou
         preset = _filled(upstream.apt if apt else upstream.yum, words)
         if _url(own, profile) or held:
             yield _source(name, _chosen(own, profile, preset), own, profile, keyring="")
+    if not apt and (packages.epel.yum or profile.epel):
+        yield _source("epel", _chosen(packages.epel, profile, _filled(mirror.epel, words)), packages.epel, profile, "")
 
 
 def _base_sources(own: PackageSource, profile: Profile, mirror: Mirror, words: Mapping[str, str]) -> Iterator[Source]:
     """The distribution's own packages, signed by the distribution whichever mirror has them."""
-    known = mirror.distributions.get(profile.os_id, Distribution())
+    known = mirror.distributions.get(profile.id) or mirror.distributions.get(profile.os_id, Distribution())
     plain = Repository(url="", suites=(profile.codename,), components=known.components)
     mirrors = (
         (_chosen(own, profile, plain),) if _url(own, profile) else tuple(_filled(one, words) for one in known.mirrors)
@@ -139,6 +141,7 @@ def _words(profile: Profile, version: KubeVersion) -> Mapping[str, str]:
         "suite": profile.engine_repository.suite,
         "codename": profile.codename,
         "version": profile.os_version,
+        "epel": profile.epel or profile.os_version,
     }
 
 

@@ -65,11 +65,17 @@ class Packages(Section):
     """Where nodes install software from."""
 
     preset: PackagePreset = Field(
-        PackagePreset.UPSTREAM, description="upstream: the projects' own repositories. china: mirrors inside China."
+        PackagePreset.UPSTREAM,
+        description="upstream: the projects' own repositories. china: mirrors inside China for packages, and for "
+        "images too where kubernetes.imageRepository and the plugin's images are not given.",
     )
     kubernetes: PackageSource = Field(PackageSource(), description="kubeadm, kubelet, kubectl.")
     engine: PackageSource = Field(PackageSource(), description="containerd or docker.")
     base: PackageSource = Field(PackageSource(), description="The operating system's own packages.")
+    epel: PackageSource = Field(
+        PackageSource(),
+        description="Extra Packages for Enterprise Linux, for RHEL 7 and its kin; elsewhere only when `yum` is given.",
+    )
     cni_version: Line | None = Field(
         None, description="Version of package kubernetes-cni, as 1.4.0; null is what the kubelet's package asks for."
     )

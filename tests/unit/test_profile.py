@@ -25,7 +25,11 @@ def test_a_profile_is_complete(profile: Profile) -> None:
         (packages.chrony, packages.nginx, packages.haproxy, packages.keepalived, packages.containerd, packages.docker)
     )
     assert profile.chrony.config.startswith("/etc/")
-    assert profile.id.startswith(profile.os_id)
+    assert profile.id.startswith(profile.os_id.lower())
+    assert profile.cloud_init_version
+    assert profile.kernel_version >= (3, 10)
+    assert (profile.kickstart is not None) == (profile.installer is Installer.KICKSTART)
+    assert (set(profile.archive) == set(profile.arches)) == (profile.installer is Installer.PRESEED)
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.id)
@@ -37,8 +41,15 @@ def test_family_decides_the_conventions(profile: Profile) -> None:
     assert profile.sudo_group == ("sudo" if debian else "wheel")
 
 
-def test_the_first_matrix_is_there() -> None:
-    assert {"debian-11", "debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04", "rocky-9"} <= set(PROFILES)
+def test_the_matrix_is_there() -> None:
+    """What kubeadm-ha runs on, and what has come since."""
+    assert set(PROFILES) >= {
+        "rhel-7", "centos-7", "centos-8", "rocky-8", "rocky-9", "almalinux-9",
+        "debian-9", "debian-11", "debian-12", "debian-13",
+        "ubuntu-16.04", "ubuntu-20.04", "ubuntu-22.04", "ubuntu-24.04",
+        "openeuler-22.03", "openeuler-24.03", "anolis-8", "kylin-v10",
+    }  # fmt: skip
+    assert all(set(profile.arches) == {Arch.AMD64, Arch.ARM64} for profile in PROFILES.values())
 
 
 @pytest.mark.parametrize(
