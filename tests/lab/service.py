@@ -32,6 +32,18 @@ class Service:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds in user and kernel mode that it and its ended children have used (proc(5), stat fields 14-17)."""
+        after_name = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, after_name[11:15])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def resident(self) -> float:
+        """MiB of memory that it holds now."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 2**10
+
     def kill(self) -> None:
         """kill -9: no chance to write anything."""
         os.kill(self._process.pid, signal.SIGKILL)
