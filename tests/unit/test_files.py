@@ -117,18 +117,17 @@ def test_nothing_below_pxe_is_secret() -> None:
     public = [artefact for path, artefact in ha().items() if path.startswith("pxe/")]
     assert {(artefact.mode, artefact.secret) for artefact in public} == {(0o644, False)}
     sealed, open_one = user_data(ha(), "w1"), user_data(ha(), "w1", "pxe/seed")
-    assert set(landed(sealed)) - set(landed(open_one)) == {"/etc/kubeseed/enrol.curl", "/etc/kubeseed/passwords"}
-    assert [user["lock_passwd"] for user in open_one["users"]] == [True]
+    assert set(landed(sealed)) - set(landed(open_one)) == {"/etc/kubeseed/enrol.curl"}
+    assert sealed["users"] == open_one["users"]
 
 
-def test_a_password_hash_is_no_argument_of_any_program() -> None:
-    """cloud-init hands the `passwd` of a user to useradd, where everybody can read it."""
-    sealed = user_data(ha(), "w1")
-    secret = landed(sealed)["/etc/kubeseed/passwords"].partition(":")[2].strip()
-    assert secret.startswith("$6$")
-    assert not any("passwd" in user for user in sealed["users"])
-    assert secret not in str(sealed["runcmd"])
-    assert any("chpasswd -e </etc/kubeseed/passwords" in command[-1] for command in sealed["runcmd"])
+def test_a_seed_holds_no_password_hash() -> None:
+    """cloud-init hands the `passwd` of a user to useradd, where everybody can read it; stage base sets it instead."""
+    given = inputs(with_users({"name": "ops", "sshKeys": ["ssh-ed25519 AAAA"], "passwordHash": HASH}))
+    files = render(given)
+    assert [user["lock_passwd"] for user in user_data(files, "w1")["users"]] == [True]
+    assert HASH.encode() not in files["nodes/w1/user-data"].data
+    assert files["coordinator/files/node-w1/passwords"].data == f"ops:{HASH}\n".encode()
 
 
 def test_the_coordinator_reads_the_inventory_and_finds_every_file() -> None:
