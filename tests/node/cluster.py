@@ -104,11 +104,17 @@ class Cluster(Coordinator):
             return
         self._alive = True
         healthy: Handler = lambda _: Answer(200, b"ok")  # noqa: E731
-        for port in (6443, 8443, 10257, 10259):
+        self.serve_as(self._own_api, self.machine.listen(6443), self.epoch.kubernetes)
+        for port in (8443, 10257, 10259):
             self.serve_as(healthy, self.machine.listen(port), self.epoch.kubernetes)
         self.serve_as(healthy, self.machine.listen(10248), None)
         self.serve_as(self._etcd, self.machine.listen(2379, OTHER_MASTER), self.epoch.etcd)
         self.serve_as(self._etcd, self.machine.listen(2379), self.epoch.etcd)
+
+    def _own_api(self, _: Asked) -> Answer:
+        manifest = self.machine.path("etc/kubernetes/manifests/kube-apiserver.yaml")
+        whole = manifest.exists() and manifest.read_text() == "whole\n"
+        return Answer(200, b"ok") if whole else Answer(503)
 
     def restart(self) -> None:
         """What lives under the authorities of another epoch ends; the next node to ask brings the new one to life."""

@@ -26,7 +26,8 @@ from tests.node.cluster import (
 from tests.node.coordinator import Answer, Asked, archive, in_turn, refusal
 from tests.node.machine import Machine, words
 
-STAGE = "/usr/local/lib/kubeseed/stage"
+KUBESEED = "/usr/local/lib/kubeseed"
+STAGE = f"{KUBESEED}/stage"
 
 
 def kubeadm(machine: Machine) -> list[str]:
@@ -34,7 +35,7 @@ def kubeadm(machine: Machine) -> list[str]:
 
 
 def cut_in(cluster: Cluster, where: str) -> None:
-    """Boots, and takes the power away when the stand-in for kubeadm is half through init or join."""
+    """Boots, and cuts the power where the stand-in for kubeadm stops: `init`, `join`, or `late-` before."""
     machine = cluster.machine
     machine.write(f"var/stand-in/half-{where}", "")
     machine.start()
@@ -44,7 +45,6 @@ def cut_in(cluster: Cluster, where: str) -> None:
         time.sleep(0.05)
     machine.cut_power()
     machine.path("var/stand-in/reached").unlink()
-    assert machine.read("etc/kubernetes/manifests/kube-apiserver.yaml") == "half\n"
 
 
 @pytest.mark.parametrize("shell", ["dash", "busybox", "bash"])
@@ -139,6 +139,15 @@ def test_an_interrupted_init_is_reset_and_made_again_with_the_same_keys(cluster:
     assert fits(*client_of(machine, "admin"))
 
 
+def test_an_interrupted_init_whose_api_server_came_up_is_gone_on_with(cluster: Cluster) -> None:
+    cut_in(cluster, "late-init")
+    machine = cluster.machine
+    status, output = machine.boot()
+    assert status == 0, output
+    assert kubeadm(machine) == ["init", "init"]
+    assert "--skip-phases=preflight,bootstrap-token" in machine.calls("kubeadm")[1]
+
+
 def test_nothing_is_reset_while_the_coordinator_is_away(cluster: Cluster) -> None:
     cut_in(cluster, "init")
     claim = cluster.rules["/v1/init/claim"]
@@ -167,6 +176,10 @@ def test_nothing_is_reset_once_init_is_complete(cluster: Cluster) -> None:
     machine.path("var/lib/kubeseed/done").unlink()
     machine.path("var/lib/kubeseed/init-complete").unlink()
     machine.write("etc/kubernetes/manifests/kube-apiserver.yaml", "half\n")
+    status, output = machine.boot("timeout", "60", f"{KUBESEED}/run", seconds=90)
+    assert status == 124
+    assert "init is complete, but the API server of this node does not answer" in output
+    machine.write("etc/kubernetes/manifests/kube-apiserver.yaml", "whole\n")
     status, output = machine.boot()
     assert status == 0, output
     assert kubeadm(machine) == ["init"]
