@@ -128,6 +128,7 @@ class Node(Strict):
     macs: tuple[Mac, ...] = Field(strict=False)
     productUuid: Annotated[str, _matching(UUID, "a UUID in lower case, or empty")] = ""  # noqa: N815
     serial: Annotated[str, _matching(r"[ -~]{0,128}", "a serial number")] = ""
+    checkUniqueIds: bool = True  # noqa: N815
     boot: Boot | None = None
     enrolId: Annotated[str, _matching(r"[0-9a-f]{16}", "16 hexadecimal digits")]  # noqa: N815
     secretDigest: Digest  # noqa: N815

@@ -6,9 +6,7 @@ from typing import NamedTuple
 from generator.check.finding import Finding
 from generator.source import SpecPath
 from generator.spec.cluster import Cluster
-from generator.spec.host import HostSettings
 from generator.spec.network import Plugin
-from generator.spec.node import Node
 
 Uses = Callable[[Cluster], Iterable[SpecPath]]
 
@@ -23,15 +21,6 @@ class Unsupported(NamedTuple):
 
 def _when(path: SpecPath, used: Callable[[Cluster], bool]) -> Uses:
     return lambda cluster: [path] if used(cluster) else []
-
-
-def _on_nodes(key: str, used: Callable[[Node], bool]) -> Uses:
-    return lambda cluster: [("nodes", number, key) for number, node in enumerate(cluster.nodes) if used(node)]
-
-
-def _on_hosts(key: str, used: Callable[[HostSettings], bool]) -> Uses:
-    """In `defaults`, or else on the single nodes that say it."""
-    return lambda cluster: [("defaults", key)] if used(cluster.defaults) else _on_nodes(key, used)(cluster)
 
 
 _LATER = "install it with kubectl or helm when the cluster is up"
@@ -61,9 +50,6 @@ UNSUPPORTED: tuple[Unsupported, ...] = (
         "addons.certManager",
         _when(("addons", "certManager", "enabled"), lambda cluster: cluster.addons.cert_manager.enabled),
         _LATER,
-    ),
-    Unsupported(
-        "checkUniqueIds: false", _on_hosts("checkUniqueIds", lambda host: not host.check_unique_ids), "leave it true"
     ),
 )
 

@@ -46,6 +46,7 @@ def inventory_node(cluster: Cluster, node: Node, enrolment: Enrolment, filesets:
         "macs": node.all_macs,
         "productUuid": node.product_uuid or "",
         "serial": node.serial or "",
+        "checkUniqueIds": node.check_unique_ids,
         "boot": _boot(cluster, node),
         "enrolId": enrolment.id,
         "secretDigest": enrolment.digest,

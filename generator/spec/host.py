@@ -93,5 +93,6 @@ class HostSettings(Section):
     )
     check_unique_ids: Flag = Field(
         True,
-        description="Stop on a machine whose product_uuid or MAC another node has enrolled with, as kubeadm asks for.",
+        description="A machine whose product_uuid or MAC address another node has enrolled with waits for "
+        "`kubeseed approve`: kubeadm wants both to be unique. false lets it in, for containers that share a host's.",
     )

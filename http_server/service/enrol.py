@@ -24,6 +24,7 @@ from http_server.wire import Answer, Call, later, say
 
 ONCE = frozenset({"node", "generation", "digest", "product_uuid", "serial", "arch", "os", "kernel"})
 PENDING_SECONDS = 5
+SHARED_MACS = frozenset({"ee:ee:ee:ee:ee:ee"})  # every interface of calico, on every node
 parse_arch = matching(r"[0-9A-Za-z_-]{0,32}", "a machine name like x86_64")
 
 
@@ -100,7 +101,8 @@ def _accept(
 ) -> EnrolmentState:
     """Binds a sealed seed, or a worker that was just installed, on its own machine; everything else waits."""
     sealed = call.caller.scheme is Scheme.SEALED
-    oddities = _oddities(node, wish.facts)
+    twins = _twins(context, transaction, current.node, wish.facts)
+    oddities = _oddities(node, wish.facts) | (twins if node.checkUniqueIds else {})
     proven = sealed or _vouched(context, transaction, node, current.node, wish.facts)
     state = EnrolmentState.PENDING if oddities or not proven else EnrolmentState.BOUND
     fresh = replace(current, state=state, digest=wish.digest, facts=wish.facts)
@@ -108,8 +110,7 @@ def _accept(
     proof = str(call.caller.scheme) if sealed or not proven else "trusted-network"
     detail = {"fingerprint": fresh.fingerprint, "generation": str(fresh.generation), "scheme": proof}
     outcome = "alarm" if oddities else "ok"
-    twins = _twins(transaction, wish)
-    transaction.record(event(call, f"enrolment-{state}", outcome=outcome, **detail, **oddities, **twins))
+    transaction.record(event(call, f"enrolment-{state}", outcome=outcome, **detail, **(oddities | twins)))
     return state
 
 
@@ -131,13 +132,23 @@ def _oddities(node: Node, facts: Facts) -> dict[str, str]:
     return found
 
 
-def _twins(view: View, wish: Wish) -> dict[str, str]:
-    """Nodes with the same product UUID, which kubeadm wants to be unique."""
-    uuid = wish.facts.product_uuid
-    twins = [
-        other.node for other in view.enrolments() if re.search(r"[1-9a-f]", uuid) and other.facts.product_uuid == uuid
-    ]
-    return {"same product_uuid": ", ".join(twins)} if len(twins) > 1 else {}
+def _twins(context: Context, view: View, name: str, facts: Facts) -> dict[str, str]:
+    """Nodes of the cluster with the same product_uuid or MAC address, both of which kubeadm wants to be unique.
+
+    Who is not let in yet does not count: anybody could keep a node out by claiming to be its twin.
+    """
+    known = context.inventory.nodes.keys() - {name}
+    others = [other for other in view.enrolments() if other.live and other.node in known]
+    macs = set(facts.macs) - SHARED_MACS
+    same_uuid = [other.node for other in others if _is_uuid(facts.product_uuid, other.facts.product_uuid)]
+    same_mac = [other.node for other in others if macs & set(other.facts.macs)]
+    found = {"same product_uuid": same_uuid, "same MAC address": same_mac}
+    return {what: f"as {', '.join(nodes)}" for what, nodes in found.items() if nodes}
+
+
+def _is_uuid(own: str, other: str) -> bool:
+    """Whether they are the same and say something: some firmware has nothing but zeros."""
+    return own == other and re.search(r"[1-9a-f]", own) is not None
 
 
 def enrolment_of(view: View, node: str, generation: int) -> Enrolment:

@@ -72,6 +72,7 @@ def spec(shape: Shape) -> str:
         "defaults": {
             "ntp": [],
             "checkResources": False,
+            "checkUniqueIds": False,  # all containers show the host's product_uuid
             "users": [{"name": "ops"}],
             "network": {"gateway": HOST, "nameservers": [HOST], "prefix": 24},
         },

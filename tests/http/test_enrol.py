@@ -105,11 +105,55 @@ def test_a_sealed_seed_in_another_machine_waits_for_the_operator(coordinator: Co
     assert machine.get("/v1/files").status_code == 401
 
 
-def test_a_product_uuid_that_is_not_unique_is_told_and_never_a_proof(coordinator: Coordinator) -> None:
+def twin(coordinator: Coordinator, name: str, mark: str) -> dict[str, Any]:
+    """What a machine says that shares one mark with all others made this way."""
+    shared = {"product_uuid": "4c4c4544-0000", "mac": [*coordinator.out.node(name)["macs"], "52:54:00:00:77:77"]}
+    return {mark: shared[mark]}
+
+
+TWINS = [("product_uuid", "same product_uuid"), ("mac", "same MAC address")]
+
+
+@pytest.mark.parametrize(("mark", "what"), TWINS)
+def test_a_machine_that_is_not_unique_waits_for_the_operator(coordinator: Coordinator, mark: str, what: str) -> None:
+    first, second = coordinator.machine("w1"), coordinator.machine("w2")
+    assert first.enrol(**twin(coordinator, "w1", mark)).status_code == 200
+    assert second.enrol(**twin(coordinator, "w2", mark)).status_code == 202
+    alarm = next(row for row in coordinator.events() if row["action"] == "enrolment-pending")
+    assert (alarm["outcome"], alarm["detail"][what]) == ("alarm", "as w1")
+    assert second.get("/v1/files").status_code == 401
+    assert first.enrol(**twin(coordinator, "w1", mark)).status_code == 200
+    assert coordinator.order("/nodes/w2/approve", {"fingerprint": second.fingerprint}).status_code == 200
+    assert second.get("/v1/files").status_code == 200
+
+
+@pytest.mark.parametrize(("mark", "what"), TWINS)
+def test_where_the_spec_says_so_a_twin_is_let_in_and_told(coordinator: Coordinator, mark: str, what: str) -> None:
+    coordinator.kill()
+    coordinator.out.node("w2")["checkUniqueIds"] = False
+    coordinator.out.write_inventory()
+    coordinator.start()
     for name in ("w1", "w2"):
-        assert coordinator.machine(name).enrol(product_uuid="4c4c4544-0000").status_code == 200
+        assert coordinator.machine(name).enrol(**twin(coordinator, name, mark)).status_code == 200
     rows = [row["detail"] for row in coordinator.events() if row["action"] == "enrolment-bound"]
-    assert [row.get("same product_uuid") for row in rows] == [None, "w1, w2"]
+    assert [row.get(what) for row in rows] == [None, "as w1"]
+
+
+def test_nobody_keeps_a_node_out_by_claiming_to_be_its_twin(coordinator: Coordinator) -> None:
+    claim = twin(coordinator, "w1", "product_uuid")
+    assert coordinator.machine("w1").enrol("Pending w1", **claim).status_code == 202
+    assert coordinator.machine("w2").enrol(**claim).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "says",
+    [{"product_uuid": ""}, {"product_uuid": "00000000-0000-0000-0000-000000000000"}, {"mac": ["ee:ee:ee:ee:ee:ee"]}],
+    ids=["nothing", "zeros", "calico"],
+)
+def test_what_many_machines_say_makes_no_twins(coordinator: Coordinator, says: dict[str, Any]) -> None:
+    for name in ("w1", "w2"):
+        own = {"mac": [*coordinator.out.node(name)["macs"], *says["mac"]]} if "mac" in says else says
+        assert coordinator.machine(name).enrol(**own).status_code == 200
 
 
 def test_revoked_on_the_next_request_and_rearmed_for_a_new_credential(coordinator: Coordinator) -> None:
