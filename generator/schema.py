@@ -39,8 +39,11 @@ def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a cluster spec, with every description."""
     schema = Cluster.model_json_schema(schema_generator=_Generator)
     _tidied(schema)
+    node = schema["$defs"]["Node"]
     for field in HostSettings.model_fields.values():
-        schema["$defs"]["Node"]["properties"][field.alias].pop("default", None)
+        node["properties"][field.alias].pop("default", None)
+    node["properties"]["name"].pop("format")  # a series of names is no host name
+    node["anyOf"] = [{"required": node.pop("required")}, {"required": ["from"]}]
     return {"$schema": DIALECT, **schema, "title": "kubeseed cluster spec"}
 
 

@@ -4,7 +4,6 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 
 import yaml
@@ -19,7 +18,7 @@ from generator.manifest import Manifest
 from generator.mirror import load_mirrors
 from generator.nearest import choice_hint
 from generator.output import Changes
-from generator.parse import load_cluster
+from generator.parse import load_spec
 from generator.plan.filesets import plan_filesets
 from generator.profile import load_profiles
 from generator.scripts import load_scripts
@@ -38,10 +37,8 @@ class Order:
 
 def load_order(spec: Path, reinstall: Collection[str], *, strict: bool) -> tuple[Order, tuple[Problem, ...]]:
     """The order in a spec file, and the spec's warnings. SpecError, UsageError or LocalError when there is none."""
-    cluster, warnings = load_cluster(spec, strict=strict)
+    cluster, warnings, digest = load_spec(spec, strict=strict)
     _check_names(reinstall, [node.name for node in cluster.nodes])
-    with describe(spec):
-        digest = sha256(spec.read_bytes()).hexdigest()
     return Order(cluster, digest, _audit_policy(cluster, spec.parent), frozenset(reinstall)), warnings
 
 

@@ -17,6 +17,8 @@ This page is written from the models by `make docs`; do not edit it. `kubeseed e
 command line, `kubeseed schema` as JSON Schema: save it as `cluster.schema.json` and begin your spec with
 `# yaml-language-server: $schema=cluster.schema.json` to get completion and checks in your editor.
 
+Hundreds of nodes are a few lines: [nodes.md](nodes.md).
+
 A spec is one YAML document, UTF-8, at most 20 MB. Plain words follow YAML 1.2 without its surprises: only `true`,
 `false`, `null`, `~` and whole decimal numbers are more than text, so `1.30`, `no` and `52:54:00:00:00:11` need no
 quotes. Unknown keys, duplicate keys, tags and merge keys (`<<`) are refused; aliases (`*name`) are allowed.

@@ -3,51 +3,85 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from generator.check import check_cluster
-from generator.errors import Problem, Severity, SpecError
+from generator.errors import LocalError, Problem, Severity, SpecError
 from generator.mirror import load_mirrors
+from generator.parse.nodes import Layout, Read, lay_out
 from generator.parse.preset import apply_preset
 from generator.parse.translate import translate
 from generator.profile import Profile, load_profiles
-from generator.source import Source, parse_source, read_source
+from generator.source import Source, parse_source, read_source, read_table
 from generator.spec.cluster import Cluster
 
 Parsed = tuple[Cluster, tuple[Problem, ...]]
 
 
-def load_cluster(path: Path, *, strict: bool = False) -> Parsed:
-    """The checked cluster in a file, and the warnings. Raises SpecError with every problem, LocalError when unreadable.
+class Loaded(NamedTuple):
+    """A checked cluster, the warnings, and the digest of all files that it was read from."""
+
+    cluster: Cluster
+    warnings: tuple[Problem, ...]
+    digest: str
+
+
+def load_spec(path: Path, *, strict: bool = False) -> Loaded:
+    """The cluster in a file and in the tables beside it. SpecError with every problem, LocalError when unreadable.
 
     `strict` makes every warning an error.
     """
-    cluster, problems = _cluster(read_source(path), load_profiles(), strict=strict)
-    return apply_preset(cluster, load_mirrors()[cluster.packages.preset]), problems
+    layout = _layout(read_source(path), lambda name: read_table(path.parent / name))
+    cluster, problems = _cluster(layout, load_profiles(), strict=strict)
+    return Loaded(apply_preset(cluster, load_mirrors()[cluster.packages.preset]), problems, layout.digest)
 
 
-def parse_cluster(text: str, profiles: Mapping[str, Profile], *, file: str = "spec", strict: bool = False) -> Parsed:
-    """As `load_cluster`, from text that is already here. Touches no disk."""
-    return _cluster(parse_source(text.encode(), file), profiles, strict=strict)
+def load_cluster(path: Path, *, strict: bool = False) -> Parsed:
+    """As `load_spec`, without the digest."""
+    return load_spec(path, strict=strict)[:2]
 
 
-def _cluster(source: Source, profiles: Mapping[str, Profile], *, strict: bool) -> Parsed:
+def _no_tables(name: str) -> Source:
+    raise LocalError.because("a spec that is not in a file has no tables beside it", file=name)
+
+
+def parse_cluster(
+    text: str,
+    profiles: Mapping[str, Profile],
+    *,
+    file: str = "spec",
+    strict: bool = False,
+    read: Read = _no_tables,
+) -> Parsed:
+    """As `load_cluster`, from text that is already here; `read` opens tables. Touches no disk itself."""
+    return _cluster(_layout(parse_source(text.encode(), file), read), profiles, strict=strict)
+
+
+def _layout(source: Source, read: Read) -> Layout:
     if not isinstance(source.data, dict):
         raise SpecError([source.problem((), "a spec is a mapping of keys", "start with `kubeseed new`")])
+    return lay_out(source, read)
+
+
+def _cluster(layout: Layout, profiles: Mapping[str, Profile], *, strict: bool) -> Parsed:
     try:
-        cluster = Cluster.model_validate(source.data)
+        cluster = Cluster.model_validate(layout.data)
     except ValidationError as error:
-        raise SpecError(_sorted(translate(error, source))) from None
-    found = _sorted(
-        source.problem(finding.path, finding.message, finding.hint, finding.severity)
+        raise SpecError(_sorted(layout.folded(translate(error, layout)), layout)) from None
+    told = (
+        layout.problem(finding.path, finding.message, finding.hint, finding.severity)
         for finding in check_cluster(cluster, profiles)
     )
+    found = _sorted(layout.folded(told), layout)
     problems = tuple(replace(problem, severity=Severity.ERROR) for problem in found) if strict else found
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise SpecError(problems)
     return cluster, problems
 
 
-def _sorted(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+def _sorted(problems: Iterable[Problem], layout: Layout) -> tuple[Problem, ...]:
+    """In the order of the file, the spec before its tables."""
+    files = [layout.source.file, *(table.file for table in layout.tables)]
+    return tuple(sorted(problems, key=lambda problem: (files.index(problem.file), problem.line, problem.column)))

@@ -9,7 +9,8 @@ from pydantic_core import ErrorDetails
 
 from generator.errors import Problem
 from generator.nearest import choice_hint, nearest
-from generator.source import Source, SpecPath, dotted
+from generator.parse.nodes import Layout
+from generator.source import SpecPath, dotted
 from generator.spec import shape
 from generator.value import InvalidValueError, quoted
 
@@ -25,20 +26,20 @@ _KNOWN_ELSEWHERE = {
 _KINDS = {dict: "a mapping", list: "a list", str: "text", bool: "true or false", int: "a number", type(None): "nothing"}
 
 
-def translate(error: ValidationError, source: Source) -> Iterator[Problem]:
+def translate(error: ValidationError, layout: Layout) -> Iterator[Problem]:
     """All problems of a failed validation."""
     for detail in error.errors(include_url=False):
         path = _path(detail["loc"])
         if _is_echo(detail):
             continue
         if detail["loc"][-1] == "[key]":
-            yield source.key_problem(path, *_told(detail, path))
+            yield layout.key_problem(path, *_told(detail, path))
         elif detail["type"] == "extra_forbidden":
-            yield source.key_problem(path, f"unknown key {quoted(str(path[-1]))}", _key_hint(path))
+            yield layout.key_problem(path, f"unknown key {quoted(str(path[-1]))}", _key_hint(path))
         elif detail["type"] == "missing":
-            yield source.problem(path, "this key is required", _description(path))
+            yield layout.problem(path, "this key is required", _description(path))
         else:
-            yield source.problem(path, *_told(detail, path))
+            yield layout.problem(path, *_told(detail, path))
 
 
 def _is_echo(detail: ErrorDetails) -> bool:

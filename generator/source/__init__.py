@@ -2,5 +2,6 @@
 
 from generator.source.place import SpecPath, dotted
 from generator.source.read import Source, parse_source, read_source
+from generator.source.table import HEADER, parse_table, read_table
 
-__all__ = ["Source", "SpecPath", "dotted", "parse_source", "read_source"]
+__all__ = ["HEADER", "Source", "SpecPath", "dotted", "parse_source", "parse_table", "read_source", "read_table"]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import yaml
@@ -26,6 +27,7 @@ class Source:
     data: object
     root: Place
     secrets: Mapping[int, Sequence[Span]] = field(default_factory=dict)
+    digest: str = ""
 
     def problem(self, path: SpecPath, message: str, hint: str = "", severity: Severity = Severity.ERROR) -> Problem:
         """A problem at `path`: at its value, or at what should hold it; without a place when nothing of it is there."""
@@ -37,6 +39,12 @@ class Source:
     def key_problem(self, path: SpecPath, message: str, hint: str = "") -> Problem:
         """A problem with the key at the end of `path` itself."""
         return self._shown(self.root.find(path)[0].key, path, message, hint, Severity.ERROR)
+
+    def cell_problem(
+        self, cell: SpecPath, path: SpecPath, message: str, hint: str = "", severity: Severity = Severity.ERROR
+    ) -> Problem:
+        """A problem with a table's `(row, column)`, or whole `(row,)`; `path` is what people call the place."""
+        return self._shown(self.root.find(cell)[0].value, path, message, hint, severity)
 
     def fault_problem(self, fault: Fault) -> Problem:
         """A problem with the text, not with a key."""
@@ -57,22 +65,31 @@ class Source:
 
 def read_source(path: Path) -> Source:
     """The spec in a file. LocalError when it cannot be read, SpecError when it is not one YAML document."""
+    return parse_source(read_bytes(path, "spec"), str(path))
+
+
+def read_bytes(path: Path, what: str) -> bytes:
+    """The content of a file that is not too large for `what` it should be."""
     try:
         with path.open("rb") as file:
             content = file.read(LIMIT + 1)
             size = max(path.stat().st_size, len(content))
     except OSError as error:
-        raise LocalError.because(f"cannot read the spec: {error.strerror}", file=str(path)) from error
+        raise LocalError.because(f"cannot read the {what}: {error.strerror}", file=str(path)) from error
     if len(content) > LIMIT:
-        raise SpecError.because(
-            f"the file is {size / 1e6:.0f} MB; a spec is at most {LIMIT // 10**6} MB", file=str(path)
-        )
-    return parse_source(content, str(path))
+        message = f"the file is {size / 1e6:.0f} MB; a {what} is at most {LIMIT // 10**6} MB"
+        raise SpecError.because(message, file=str(path))
+    return content
+
+
+def digest_of(content: bytes) -> str:
+    """SHA-256 of what was read, in hexadecimal."""
+    return sha256(content).hexdigest()
 
 
 def parse_source(content: bytes, file: str) -> Source:
     """The spec in `content`; `file` is the name that problems show."""
-    text = _decoded(content, file)
+    text = decoded(content, file, "YAML")
     reader = TreeReader(text)
     lines = split_lines(text)
     try:
@@ -84,16 +101,17 @@ def parse_source(content: bytes, file: str) -> Source:
     else:
         faults = reader.faults
     if not faults:
-        return Source(file, lines, value.data, value.place, by_line(reader.secrets))
+        return Source(file, lines, value.data, value.place, by_line(reader.secrets), digest_of(content))
     unread = Source(
         file, lines, None, Place(Position(0, 0), Position(0, 0)), by_line((*reader.secrets, *suspects(lines)))
     )
     raise SpecError(unread.fault_problem(fault) for fault in faults)
 
 
-def _decoded(content: bytes, file: str) -> str:
+def decoded(content: bytes, file: str, wanted: str) -> str:
+    """The text of a file that should be `wanted`. SpecError when it is no text."""
     if b"\0" in content:
-        raise SpecError.because("this is a binary file, not YAML", file=file, hint="a spec is UTF-8 text")
+        raise SpecError.because(f"this is a binary file, not {wanted}", file=file, hint="write UTF-8 text")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -123,4 +141,6 @@ def _syntax_fault(error: yaml.YAMLError) -> Fault:
 def _hint_for(reason: str) -> str:
     if "mapping values are not allowed" in reason:
         return "put a value that contains ': ' in quotes, and check the indentation of this line and the one above"
+    if "expected ',' or" in reason:
+        return "check brackets and commas here and above, and put a value that contains [ ] { } or , in quotes"
     return "check the indentation, brackets and quotes here and on the lines above"

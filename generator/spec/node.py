@@ -26,17 +26,31 @@ class Role(StrEnum):
 class Node(HostSettings):
     """One machine. In a parsed Cluster its host settings already hold what `defaults` says."""
 
-    name: NodeName = Field(description="Host name and Kubernetes node name.")
+    name: NodeName = Field(
+        description="Host name and Kubernetes node name. A series, `w[001-500]`, makes this entry that many nodes."
+    )
     roles: tuple[Role, ...] = Field(min_length=1, description="What the node does: master, worker, etcd, lb.")
-    address: Address = Field(description="The node's own address in the cluster.")
+    address: Address = Field(
+        description="The node's own address in the cluster; for a series of nodes the first and the last, "
+        "`10.20.0.1-10.20.1.244`."
+    )
     arch: Arch = Field(Arch.AMD64, description="Processor architecture.")
-    mac: MacAddress | None = Field(None, description="MAC address of the card that carries `address`.")
+    mac: MacAddress | None = Field(
+        None,
+        description="MAC address of the card that carries `address`; for a series of nodes the first and the last.",
+    )
     macs: tuple[MacAddress, ...] = Field((), description="Several MAC addresses, the first carries `address`.")
     product_uuid: ProductUuid | None = Field(
         None,
         description="The machine's /sys/class/dmi/id/product_uuid; when set, only that machine may enrol.",
     )
     serial: Line | None = Field(None, description="The machine's serial number; when set, only it may enrol.")
+    from_: Line | None = Field(
+        None,
+        alias="from",
+        description="A CSV file beside the spec with one node in each line. Its columns are keys of a node, like "
+        "`name`, `address`, `mac`, `labels.zone`; what this entry says itself holds for all of them.",
+    )
     labels: MapOf[str, str] = Field(EMPTY, description="Labels that the kubelet registers the node with.")
     taints: tuple[Taint, ...] = Field((), description="Taints that the kubelet registers the node with.")
 

@@ -12,7 +12,7 @@ from generator.check.every import PROFILE_RULES, RULES
 from generator.errors import SpecError
 from generator.parse import parse_cluster
 from generator.profile import load_profiles
-from generator.source import parse_source
+from generator.source import Source, parse_source, parse_table
 from generator.spec.cluster import Cluster
 
 FOLDER = Path(__file__).resolve().parents[1] / "invalid"
@@ -20,10 +20,15 @@ CASES = sorted(FOLDER.glob("*.yaml"))
 PROFILES = load_profiles()
 
 
+def table(name: str) -> Source:
+    """A table beside the case."""
+    return parse_table((FOLDER / name).read_bytes(), name)
+
+
 def told(case: Path) -> str:
     """What a user sees: errors, or the warnings of a spec that is otherwise right."""
     try:
-        _, problems = parse_cluster(case.read_text(), PROFILES, file=case.name)
+        _, problems = parse_cluster(case.read_text(), PROFILES, file=case.name, read=table)
     except SpecError as error:
         problems = error.problems
     return "".join(f"{problem}\n" for problem in problems)

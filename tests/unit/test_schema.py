@@ -57,6 +57,20 @@ def test_right_specs_are_accepted(spec: Path) -> None:
     assert list(VALIDATOR.iter_errors(read_source(spec).data)) == []
 
 
+@pytest.mark.parametrize(
+    ("node", "right"),
+    [
+        ({"name": "w[001-500]", "roles": ["worker"], "address": "10.20.0.2-10.20.1.245"}, True),
+        ({"from": "rack.csv", "roles": ["worker"]}, True),
+        ({"name": "w1", "roles": ["worker"]}, False),
+        ({"from": ["rack.csv"]}, False),
+    ],
+)
+def test_series_and_tables_of_nodes_are_accepted(node: dict[str, Any], right: bool) -> None:
+    spec = {"metadata": {"name": "a"}, "coordinator": {"url": "https://10.0.0.2:8443"}, "nodes": [node]}
+    assert VALIDATOR.is_valid(spec) is right
+
+
 KINDS = ("key", "type", "value")
 MISTAKES = [case for case in sorted((TESTS / "invalid").glob("*.yaml")) if case.stem.split("-")[0] in KINDS]
 # What only the parser sees: grammars that a pattern does not say.
