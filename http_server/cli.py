@@ -11,12 +11,21 @@ from typing import Annotated
 import typer
 
 from http_server.errors import StartError
-from http_server.settings import Listen, Out, Settings, parse_listen
+from http_server.settings import Listen, Out, Settings, parse_listen, parse_store
 
 ENVIRONMENT = 3
 USAGE = 2
 
 OutFolder = Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `generate` wrote.", show_default=False)]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="STORE",
+        help="sqlite:PATH, or etcd:https://HOST:PORT,... that coordinators share. Default: OUT/state/coordinator.db.",
+        show_default=False,
+    ),
+]
 NodeName = Annotated[str, typer.Argument(metavar="NAME", help="A node of the cluster.", show_default=False)]
 BOOT = "0.0.0.0:8080"
 IMAGES, TFTP = Path("/var/lib/kubeseed/images"), Path("/var/lib/kubeseed/tftp")
@@ -61,10 +70,7 @@ def serve(
         str, typer.Option(metavar="HOST:PORT", help="Plain HTTP for booting machines: public things only.")
     ] = BOOT,
     log: Annotated[LogForm, typer.Option(help="Lines for people, or JSON.")] = LogForm.TEXT,
-    store: Annotated[
-        str | None,
-        typer.Option(metavar="sqlite:PATH", help="Where the state is kept. Default: OUT/state/coordinator.db."),
-    ] = None,
+    store: StoreOption = None,
     images: Annotated[Path, typer.Option(metavar="DIR", help="Images for network boot: `kubeseed image`.")] = IMAGES,
     tftp: Annotated[Path, typer.Option(metavar="DIR", help="iPXE's files for network boot: `kubeseed pxe`.")] = TFTP,
 ) -> None:
@@ -73,7 +79,7 @@ def serve(
     from http_server.request_log import start_logging
 
     settings = Settings(
-        Out(out, _store_path(store)),
+        _out(out, store),
         _listen(listen),
         _listen(boot_listen) or Settings(Out(out)).boot_listen,
         log is LogForm.JSON,
@@ -85,13 +91,11 @@ def serve(
         run(settings)
 
 
-def _store_path(text: str | None) -> Path | None:
-    if text is None:
-        return None
-    kind, _, path = text.partition(":")
-    if kind != "sqlite" or not path:
-        raise typer.BadParameter(f"{text!r} is not a store this coordinator has: write sqlite:PATH")
-    return Path(path)
+def _out(out: Path, store: str | None) -> Out:
+    try:
+        return Out(out, parse_store(store) if store else None)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def status(
@@ -215,22 +219,26 @@ def reassign_init(out: OutFolder) -> None:
     order(out, "/init/reassign")
 
 
-def audit_verify(out: OutFolder) -> None:
+def audit_verify(out: OutFolder, store: StoreOption = None) -> None:
     """Check that no audit row was changed, removed or moved."""
     from http_server.coordinator import check_audit
 
     with told():
-        typer.echo(check_audit(Out(out)))
+        typer.echo(check_audit(_out(out, store)))
 
 
-def audit_tail(out: OutFolder, count: Annotated[int, typer.Option("-n", min=1, help="How many rows.")] = 20) -> None:
+def audit_tail(
+    out: OutFolder,
+    count: Annotated[int, typer.Option("-n", min=1, help="How many rows.")] = 20,
+    store: StoreOption = None,
+) -> None:
     """Print the newest audit rows, whether the coordinator runs or not."""
     from http_server.coordinator import newest_events
     from http_server.service.operator import row_data
     from http_server.table import event_line
 
     with told():
-        for row in newest_events(Out(out), count):
+        for row in newest_events(_out(out, store), count):
             typer.echo(event_line(row_data(row)))
 
 

@@ -33,8 +33,8 @@ from http_server.service.background import serve_cluster, watch
 from http_server.service.client_identity import ClientIdentity, own_certificate
 from http_server.service.context import ONCE_A_MINUTE, Context, KeysetCache, current_claim, open_epoch
 from http_server.settings import Listen, Out, Settings
-from http_server.store_history import newest, open_sqlite
-from http_server.store_sqlite import SqliteStore, backup_sqlite
+from http_server.store_history import newest, open_store
+from http_server.store_sqlite import backup_sqlite
 
 log = logging.getLogger("kubeseed.coordinator")
 
@@ -57,7 +57,7 @@ def check_out(out: Out) -> None:
         )
     if not out.state.exists():
         out.state.mkdir(FOLDER)
-    kept = [out.store] if out.store.exists() else []
+    kept = [out.store] if out.store.exists() and not out.etcd else []
     for path in (out.secrets, out.root_key, out.state, *sorted(out.state.iterdir()), *kept):
         if not path.exists():
             raise StartError(f"{path} is missing: the cluster is not generated yet", "kubeseed generate SPEC -o OUT")
@@ -72,11 +72,13 @@ def assemble(settings: Settings, source: Callable[[], float] = time.time) -> Ite
     check_out(out)
     inventory_file = InventoryFile(out.inventory)
     clock = HighWaterClock(source=source)
-    key = load_keyring_key(out.keyring_key, store_is_new=not out.store.exists())
-    store = open_sqlite(out.store, out.audit_head, clock.now)
+    cluster = inventory_file.current.cluster
+    was_there = out.store.exists()
+    store = open_store(out, cluster, clock.now)
     try:
         clock.raise_to(store.mark())
-        keyring = AesKeyring(key, inventory_file.current.cluster)
+        fresh = not store.read(lambda view: view.cluster()) if out.etcd else not was_there
+        keyring = AesKeyring(load_keyring_key(out.keyring_key, store_is_new=fresh), cluster)
         initialise(store, keyring, inventory_file.current, clock)
         keysets = _opened_keysets(store, keyring)
         yield _wire(settings, inventory_file, store, keyring, clock, keysets)
@@ -133,6 +135,8 @@ def initialise(store: Store, keyring: Keyring, inventory: Inventory, clock: High
     keyset = make_keyset(1, inventory.caDays, clock.now())
 
     def found(transaction: Transaction) -> None:
+        if transaction.cluster():
+            return  # another coordinator of the same shared store was faster
         transaction.put_cluster(inventory.cluster)
         open_epoch(transaction, keyset, keyring)
         transaction.record(
@@ -201,11 +205,11 @@ async def _serve(coordinator: Coordinator) -> None:
 
 
 @contextmanager
-def _opened(out: Out) -> Iterator[SqliteStore]:
+def _opened(out: Out) -> Iterator[Store]:
     """The store for a look, with or without a running coordinator; opening checks the whole chain."""
-    if not out.store.exists():
+    if not out.etcd and not out.store.exists():
         raise StartError(f"{out.store} is missing: the coordinator never ran here", f"kubeseed serve {out.root}")
-    store = open_sqlite(out.store, out.audit_head, HighWaterClock().now)
+    store = open_store(out, InventoryFile(out.inventory).current.cluster, HighWaterClock().now)
     try:
         yield store
     finally:
@@ -231,6 +235,8 @@ def newest_events(out: Out, count: int) -> tuple[AuditRow, ...]:
 
 def backup(out: Out, target: Path) -> str:
     """Copies the store; says what the copy lacks."""
+    if out.etcd:
+        raise StartError("a shared store is copied by etcd's own means", "etcdctl snapshot save FILE")
     if not out.store.exists():
         raise StartError(f"{out.store} is missing: the coordinator never ran here", f"kubeseed serve {out.root}")
     try:

@@ -1,5 +1,6 @@
 """Knows where everything lies below OUT, and every limit in one place."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,11 +59,33 @@ def parse_listen(text: str) -> Listen:
 
 
 @dataclass(frozen=True, slots=True)
+class EtcdAddress:
+    """Where a shared store is: etcd's client URLs, and the prefix of its keys (empty: /kubeseed/CLUSTER)."""
+
+    endpoints: tuple[str, ...]
+    prefix: str = ""
+
+
+def parse_store(text: str) -> Path | EtcdAddress:
+    """`sqlite:PATH` or `etcd:https://HOST:PORT[,https://HOST:PORT...][/PREFIX]`; ValueError says what to write."""
+    kind, _, rest = text.partition(":")
+    if kind == "sqlite" and rest:
+        return Path(rest)
+    found = re.fullmatch(rf"({_ETCD}(?:,{_ETCD})*)((?:/[A-Za-z0-9._-]+)*)/?", rest)
+    if kind != "etcd" or not found:
+        raise ValueError(f"{text!r} is not a store: write sqlite:PATH or etcd:https://HOST:PORT,https://HOST:PORT")
+    return EtcdAddress(tuple(found.group(1).split(",")), found.group(2))
+
+
+_ETCD = r"https://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}"
+
+
+@dataclass(frozen=True, slots=True)
 class Out:
     """The folder that `generate` wrote, and the state that the coordinator keeps in it."""
 
     root: Path
-    other_store: Path | None = None
+    other_store: Path | EtcdAddress | None = None
 
     @property
     def inventory(self) -> Path:
@@ -98,7 +121,15 @@ class Out:
 
     @property
     def store(self) -> Path:
-        return self.other_store or self.state / "coordinator.db"
+        return self.other_store if isinstance(self.other_store, Path) else self.state / "coordinator.db"
+
+    @property
+    def etcd(self) -> EtcdAddress | None:
+        return self.other_store if isinstance(self.other_store, EtcdAddress) else None
+
+    @property
+    def etcd_files(self) -> Path:
+        return self.state / "etcd"
 
     @property
     def keyring_key(self) -> Path:

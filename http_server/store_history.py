@@ -1,4 +1,4 @@
-"""Knows when a store may be trusted: a sound file, an unbroken audit chain, and no older than what is remembered."""
+"""Knows when a store may be trusted: a sound store, an unbroken audit chain, and no older than what is remembered."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -6,9 +6,44 @@ from pathlib import Path
 
 from http_server.audit_chain import ChainError, verify
 from http_server.errors import StartError
+from http_server.etcd import Etcd
 from http_server.model import AuditRow
-from http_server.ports import StoreUnavailableError
+from http_server.ports import Store, StoreUnavailableError
+from http_server.private_file import check_private
+from http_server.settings import EtcdAddress, Out
+from http_server.store_etcd import EtcdStore
 from http_server.store_sqlite import SqliteStore, check_file, create
+
+ETCD_FILES = ("ca.crt", "client.crt", "client.key")
+
+
+def open_store(out: Out, cluster: str, now: Callable[[], float]) -> Store:
+    """The store that the coordinator of this cluster keeps, or shares."""
+    if out.etcd:
+        return open_etcd(out.etcd, out.etcd_files, cluster, out.audit_head, now)
+    return open_sqlite(out.store, out.audit_head, now)
+
+
+def open_etcd(
+    address: EtcdAddress, files: Path, cluster: str, head: Path, now: Callable[[], float], *, trusted: bool = False
+) -> EtcdStore:
+    """The shared store of a cluster. A rewritten or rolled-back one is refused, unless it is `trusted`."""
+    for name in ETCD_FILES:
+        if not (files / name).exists():
+            raise StartError(f"{files / name} is missing", f"put etcd's {', '.join(ETCD_FILES)} into {files}")
+    check_private(files)
+    check_private(files / "client.key")
+    store = EtcdStore(Etcd(address, files), address.prefix or f"/kubeseed/{cluster}", head, now)
+    try:
+        if not trusted:
+            _check_history(store, head)
+    except StoreUnavailableError as error:
+        store.close()
+        raise StartError(f"the shared store does not answer: {error}", "see that etcd has a majority") from None
+    except StartError:
+        store.close()
+        raise
+    return store
 
 
 def open_sqlite(path: Path, head: Path, now: Callable[[], float]) -> SqliteStore:
@@ -25,7 +60,7 @@ def open_sqlite(path: Path, head: Path, now: Callable[[], float]) -> SqliteStore
     return store
 
 
-def _check_history(store: SqliteStore, head: Path) -> None:
+def _check_history(store: Store, head: Path) -> None:
     """The audit chain holds, and it still contains the row that the head file remembers."""
     seq, digest = _remembered(head)  # first: while a coordinator runs, both grow
     try:
@@ -53,7 +88,7 @@ def _remembered(head: Path) -> tuple[int, str]:
     return (int(seq), digest) if seq.isdigit() else (0, "")
 
 
-def all_events(store: SqliteStore) -> Iterator[AuditRow]:
+def all_events(store: Store) -> Iterator[AuditRow]:
     """Every audit row, oldest first, a thousand at a time."""
     after = 0
     while rows := store.events(after, 1000):
@@ -61,6 +96,6 @@ def all_events(store: SqliteStore) -> Iterator[AuditRow]:
         after = rows[-1].seq
 
 
-def newest(store: SqliteStore, count: int) -> tuple[AuditRow, ...]:
+def newest(store: Store, count: int) -> tuple[AuditRow, ...]:
     """The newest audit rows, oldest of them first."""
     return tuple(deque(all_events(store), count))

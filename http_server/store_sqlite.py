@@ -2,19 +2,18 @@
 
 import os
 import sqlite3
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from http_server.errors import StartError
 from http_server.failpoint import reach
 from http_server.model import AuditRow
 from http_server.ports import StoreUnavailableError, Transaction, View
 from http_server.private_file import create_private, replace_private
+from http_server.store_batch import Batches, UnrecordedChangeError, Work
 from http_server.store_rows import (
     APPLICATION_ID,
     SCHEMA,
@@ -27,11 +26,6 @@ from http_server.store_rows import (
 
 T = TypeVar("T")
 BUSY_SECONDS = 5.0
-MOST_TOGETHER = 64
-
-
-class UnrecordedChangeError(Exception):
-    """A transaction changed state and recorded nothing: a fault of this program, never committed."""
 
 
 def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
@@ -70,16 +64,6 @@ def check_file(path: Path) -> None:
         raise StartError(known, "use the kubeseed that wrote it, or a newer one")
 
 
-@dataclass(slots=True)
-class _Work:
-    """A decision that waits for its turn, and what became of it."""
-
-    decide: Callable[[Transaction], object]
-    result: object = None
-    error: Exception | None = None
-    done: bool = False
-
-
 class SqliteStore:
     """ports.Store in one file. Each reading has a connection of its own.
 
@@ -91,33 +75,18 @@ class SqliteStore:
         self._path = path
         self._head = head
         self._now = now
-        self._lock = threading.Lock()
-        self._waiting: deque[_Work] = deque()
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer = _connect(path, write=True)
+        self._batches = Batches(self._commit)
 
     def transact(self, decide: Callable[[Transaction], T]) -> T:
-        work = _Work(decide)
-        self._waiting.append(work)
-        with self._lock:
-            while not work.done:
-                self._commit_together()
-        if work.error:
-            raise work.error
-        return cast("T", work.result)
+        return self._batches.transact(decide)
 
-    def _commit_together(self) -> None:
-        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))]
-        try:
-            with _unavailable_when_busy():
-                self._commit(batch)
-        except StoreUnavailableError as error:
-            for work in batch:
-                work.error = error
-        for work in batch:
-            work.done = True
+    def _commit(self, batch: list[Work]) -> None:
+        with _unavailable_when_busy():
+            self._commit_or_undo(batch)
 
-    def _commit(self, batch: list[_Work]) -> None:
+    def _commit_or_undo(self, batch: list[Work]) -> None:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             rows = [self._decide(work) for work in batch]
@@ -131,7 +100,7 @@ class SqliteStore:
                 replace_private(self._head, f"{recorded.seq} {recorded.hash}\n".encode())
         reach("after-commit")
 
-    def _decide(self, work: _Work) -> AuditRow | None:
+    def _decide(self, work: Work) -> AuditRow | None:
         """Runs one decision of a batch. What it raises undoes this one; an error of SQLite's undoes them all."""
         self._writer.execute("SAVEPOINT decision")
         transaction = SqliteTransaction(self._writer, self._now)

@@ -24,7 +24,7 @@ from http_server.limit import Rate
 from http_server.routes import ROUTES, Listener
 from http_server.settings import SLOT_LEASE, Limits, Out, Settings
 from http_server.store_history import all_events
-from http_server.store_sqlite import SqliteStore
+from tests.http import etcd
 from tests.http.outfolder import OutFolder
 from tests.http.process import fresh_out, unpack
 
@@ -67,10 +67,13 @@ class Model:
 class Protocol(RuleBasedStateMachine):
     """The real services over the real store, without sockets."""
 
+    shared = False
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="kubeseed-model-", dir=shared_memory()))
         self.out: OutFolder = fresh_out(self.folder, 8443)
+        self.place = etcd.share(self.out.root, etcd.fresh_address()) if self.shared else Out(self.out.root)
         self.model = Model()
         self.now = 1_900_000_000.0
         self.loop = asyncio.new_event_loop()
@@ -89,16 +92,14 @@ class Protocol(RuleBasedStateMachine):
             step()
 
     def start(self) -> None:
-        wiring = Settings(Out(self.out.root), limits=UNLIMITED)
+        wiring = Settings(self.place, limits=UNLIMITED)
         self.coordinator: Coordinator = self.stack.enter_context(assemble(wiring, lambda: self.now))
         traffic = Traffic(Rate(FAST))
         self.doors = {door: build_app(self.coordinator.context, door, ROUTES, traffic) for door in Listener}
 
     def teardown(self) -> None:
         if hasattr(self, "coordinator"):
-            store = self.coordinator.context.store
-            assert isinstance(store, SqliteStore)
-            verify(all_events(store))
+            verify(all_events(self.coordinator.context.store))
         self.stack.close()
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.loop.close()
@@ -315,8 +316,17 @@ def shared_memory() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-TestProtocol = Protocol.TestCase
-TestProtocol.settings = settings(
+class SharedProtocol(Protocol):
+    """The same walk over etcd."""
+
+    shared = True
+
+
+WALKS = settings(
     max_examples=int(os.environ.get("KUBESEED_TEST_EXAMPLES", "30")), stateful_step_count=40, deadline=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
+TestProtocol = Protocol.TestCase
+TestProtocol.settings = WALKS
+TestSharedProtocol = SharedProtocol.TestCase
+TestSharedProtocol.settings = settings(WALKS, max_examples=int(os.environ.get("KUBESEED_TEST_EXAMPLES", "15")))

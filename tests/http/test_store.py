@@ -3,28 +3,20 @@
 import random
 import resource
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from http_server.audit_chain import ChainError, verify
 from http_server.errors import StartError
-from http_server.model import AuditEvent, Claim, Enrolment, EnrolmentState, Facts, Report, ReportState, Slot, Token
+from http_server.model import AuditEvent, Enrolment
 from http_server.ports import StoreUnavailableError, Transaction
-from http_server.store_history import all_events, open_sqlite
-from http_server.store_sqlite import SqliteStore, UnrecordedChangeError
+from http_server.store_history import open_sqlite
+from http_server.store_sqlite import SqliteStore
 from tests.http.process import Coordinator, free_port, fresh_out, run_command
 
 NOW = 1_800_000_000.0
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    with closing(opened(tmp_path)) as made:
-        yield made
 
 
 def opened(folder: Path) -> SqliteStore:
@@ -37,96 +29,6 @@ def put(enrolment: Enrolment) -> Callable[[Transaction], None]:
         transaction.record(AuditEvent("put", enrolment.node))
 
     return decide
-
-
-def test_every_word_comes_back_as_it_was_put(store: SqliteStore) -> None:
-    facts = Facts(("52:54:00:00:00:11",), "uuid", "serial", "x86_64", "debian 12", "6.1")
-    enrolment = Enrolment("m1", 2, EnrolmentState.BOUND, "d" * 64, facts, 5.5)
-    token = Token("abcdef", "w1", 1, b"sealed", NOW + 5)
-    report = Report("m1", 2, "base", ReportState.FAILED, 1.25, 3, "log\n", NOW)
-
-    def decide(transaction: Transaction) -> None:
-        transaction.put_enrolment(enrolment)
-        transaction.put_claim(Claim(1))
-        transaction.put_claim(Claim(2, node="m1"))
-        transaction.put_slot(Slot("m2", NOW))
-        transaction.put_token(token)
-        transaction.put_report(report)
-        transaction.put_sealed_keys(2, {"a": b"1"})
-        transaction.put_cluster("prod")
-        transaction.record(AuditEvent("all", detail={"x": "y"}))
-
-    store.transact(decide)
-    assert store.read(lambda view: view.enrolment("m1")) == enrolment
-    assert store.read(lambda view: view.claim()) == Claim(2, node="m1")
-    assert store.read(lambda view: view.slot()) == Slot("m2", NOW)
-    assert store.read(lambda view: (view.token("w1"), view.token_holder("abcdef"), view.tokens())) == (
-        token,
-        "w1",
-        (token,),
-    )
-    assert store.read(lambda view: view.reports()) == (report,)
-    assert store.read(lambda view: (view.sealed_keys(2), view.sealed_keys(1), view.cluster())) == (
-        {"a": b"1"},
-        {},
-        "prod",
-    )
-    assert (store.events(0, 9)[0].event.detail, store.mark()) == ({"x": "y"}, NOW)
-
-
-def test_a_decision_that_raises_changes_nothing(store: SqliteStore) -> None:
-    def decide(transaction: Transaction) -> None:
-        put(Enrolment("m1", 1))(transaction)
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        store.transact(decide)
-    assert store.read(lambda view: view.enrolments()) == ()
-    assert store.events(0, 9) == ()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda t: t.put_enrolment(Enrolment("m1", 1)), lambda t: t.put_claim(Claim(1)), lambda t: t.put_slot(None),
-        lambda t: t.put_token(Token("a", "b", 1, b"", 0)), lambda t: t.drop_token("a"),
-        lambda t: t.put_sealed_keys(1, {"a": b""}),
-    ],
-)  # fmt: skip
-def test_no_change_without_an_audit_row(store: SqliteStore, change: Callable[[Transaction], None]) -> None:
-    with pytest.raises(UnrecordedChangeError):
-        store.transact(change)
-    assert store.read(lambda view: view.enrolments()) == ()
-
-
-def both(digest: str) -> Callable[[Transaction], None]:
-    def decide(transaction: Transaction) -> None:
-        for node in ("a", "b"):
-            put(Enrolment(node, 1, digest=digest))(transaction)
-
-    return decide
-
-
-def test_what_is_committed_survives_and_readers_see_whole_states(tmp_path: Path) -> None:
-    with closing(opened(tmp_path)) as store:
-        pairs: set[tuple[str, ...]] = set()
-        done = threading.Event()
-
-        def read() -> None:
-            while not done.is_set():
-                pairs.add(tuple(found.digest for found in store.read(lambda view: view.enrolments())))
-
-        readers = [threading.Thread(target=read) for _ in range(4)]
-        for reader in readers:
-            reader.start()
-        for turn in range(50):
-            store.transact(both(str(turn)))
-        done.set()
-        for reader in readers:
-            reader.join()
-    assert all(len(set(pair)) <= 1 and len(pair) in {0, 2} for pair in pairs)
-    with closing(opened(tmp_path)) as store:
-        assert {found.digest for found in store.read(lambda view: view.enrolments())} == {"49"}
 
 
 def filled(folder: Path, rows: int = 10) -> Path:
@@ -176,19 +78,6 @@ def test_an_old_copy_put_back_is_refused(tmp_path: Path) -> None:
     path.write_bytes(old)
     with pytest.raises(StartError, match="an old copy of the store was put back"):
         opened(tmp_path).close()
-
-
-def test_verify_names_the_row(store: SqliteStore) -> None:
-    for number in range(3):
-        store.transact(put(Enrolment(f"n{number}", 1)))
-    rows = list(all_events(store))
-    last = verify(rows)
-    assert last is not None
-    assert last.seq == 3
-    with pytest.raises(ChainError, match="row 2 is missing"):
-        verify([rows[0], rows[2]])
-    with pytest.raises(ChainError, match="row 1 is missing"):
-        verify(rows[1:])
 
 
 def damaged(path: Path, how: str, rng: random.Random) -> None:
@@ -295,33 +184,3 @@ def test_a_full_disk_stops_changes_not_answers_and_heals(coordinator: Coordinato
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
     assert coordinator.machine("w2").enrol().status_code == 200
     assert "every one as it was written" in run_command("audit", "verify", str(coordinator.out.root)).stdout
-
-
-def test_decisions_at_the_same_time_are_each_undone_alone(tmp_path: Path) -> None:
-    """Many threads, one of three raises: every other decision is kept, in one unbroken chain."""
-    outcomes: dict[str, str] = {}
-
-    def work(store: SqliteStore, name: str) -> None:
-        def decide(transaction: Transaction) -> str:
-            put(Enrolment(name, 1))(transaction)
-            if int(name) % 3 == 0:
-                raise LookupError
-            return name
-
-        try:
-            outcomes[name] = store.transact(decide)
-        except LookupError:
-            outcomes[name] = "raised"
-
-    with closing(opened(tmp_path)) as store:
-        threads = [threading.Thread(target=work, args=(store, str(number))) for number in range(120)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        kept = {found.node for found in store.read(lambda view: view.enrolments())}
-        rows = list(all_events(store))
-    assert kept == {str(number) for number in range(120) if number % 3}
-    assert outcomes == {str(n): str(n) if n % 3 else "raised" for n in range(120)}
-    verify(rows)
-    assert {row.event.node for row in rows} == kept

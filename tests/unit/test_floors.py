@@ -58,8 +58,11 @@ SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
         "http_server.bell",
     ),
     ("http_server.keyring", "http_server.keyset", "http_server.identity", "http_server.store_rows"),
+    ("http_server.store_batch", "http_server.etcd"),
+    ("http_server.store_words",),
     (
         "http_server.store_sqlite",
+        "http_server.store_etcd",
         "http_server.kubernetes_api",
         "http_server.inventory_file",
         "http_server.assets",
