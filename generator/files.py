@@ -1,7 +1,7 @@
 """Knows everything that `generate` writes: all artefacts of a cluster, node by node, each read back first."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from generator.bundle import Bundle, dump_bundle
@@ -10,6 +10,7 @@ from generator.plan.filesets import Fileset, plan_filesets
 from generator.plan.install import Install, plan_install
 from generator.plan.inventory import inventory_cluster, inventory_node
 from generator.plan.packages import Source, plan_sources
+from generator.plan.pxe import boot_url
 from generator.plan.seed import Seed, plan_seed
 from generator.profile import Profile
 from generator.render.artefact import Artefact
@@ -50,7 +51,7 @@ def render_files(inputs: Inputs, *, done: Callable[[str], None] = _unwatched) ->
         yield Artefact(path, data, 0o600, secret=True)
     yield Artefact("pxe/ca.crt", inputs.bundle.root.certificate.encode())
     if inputs.cluster.pxe:
-        yield from render_boot(inputs.cluster, inputs.cluster.pxe)
+        yield from render_boot(inputs.cluster, inputs.cluster.pxe, inputs.profiles)
     coordinator = _Coordinator()
     for node in inputs.cluster.nodes:
         yield from map(verify, _node(inputs, node, coordinator))
@@ -67,7 +68,8 @@ def _node(inputs: Inputs, node: Node, coordinator: "_Coordinator") -> Iterator[A
     install = plan_install(inputs.cluster, node, profile, coordinator.sources(inputs, profile))
     yield _installation(f"nodes/{node.name}", seed, install, scripts)
     if inputs.cluster.pxe and node.pxe.deploy is Deployment.INSTALLER:
-        yield _installation(f"pxe/seed/{node.name}", seed.public, install, scripts)
+        reporting = replace(install, reports_to=boot_url(inputs.cluster))
+        yield _installation(f"pxe/seed/{node.name}", seed.public, reporting, scripts)
     mirror = inputs.mirrors[inputs.cluster.packages.preset]
     password = inputs.cluster.load_balancer.keepalived.password or inputs.bundle.keepalived_password
     subject = Subject(inputs.cluster, node, profile, mirror, password, inputs.scripts.programs, inputs.audit_policy)

@@ -79,6 +79,7 @@ ROUTES: tuple[Route, ...] = (
     Route(PLAIN, "GET", "/healthz", backends.healthz, Auth.NONE),
     Route(PLAIN, "GET", "/ca.crt", seed.root_certificate, Auth.NONE),
     Route(PLAIN, "GET", "/seed/{node}/{file}", seed.seed, Auth.NONE),
+    Route(PLAIN, "GET", "/seed/{node}/autoinstall/{file}", seed.autoinstall, Auth.NONE),
     Route(PLAIN, "GET", "/boot.ipxe", asset.entry, Auth.NONE),
     Route(PLAIN, "GET", "/tftp/{name}", asset.program, Auth.NONE),
     Route(PLAIN, "GET", "/assets/{digest}", asset.asset, Auth.NONE),

@@ -28,7 +28,10 @@ class SystemDisk:
 
 @dataclass(frozen=True, slots=True)
 class Install:
-    """What one machine is installed with. `mirrors` are URLs of packages, in place of the distribution's `archive`."""
+    """What one machine is installed with. `mirrors` are URLs of packages, in place of the distribution's `archive`.
+
+    `reports_to` is the coordinator's plain HTTP address where the installer was booted by it, else empty.
+    """
 
     title: str
     installer: Installer
@@ -43,6 +46,7 @@ class Install:
     disk: SystemDisk
     packages: tuple[str, ...]
     firewall_off: bool
+    reports_to: str = ""
 
 
 def plan_install(cluster: Cluster, node: Node, profile: Profile, sources: Iterable[Source]) -> Install:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from generator.profile import Installer
 from generator.spec.cluster import Cluster
 from generator.spec.node import Node
 from generator.spec.pxe import AddressRange, Deployment, Pxe, PxeMode
@@ -15,6 +16,18 @@ UEFI_IPXE = {Arch.AMD64: "snponly.efi", Arch.ARM64: "ipxe-arm64.efi"}
 UEFI_TAGS = {Arch.AMD64: "x64", Arch.ARM64: "arm64"}
 # PXE client system architectures by the names that dnsmasq(8) gives them in pxe-service.
 PXE_NAMES = {Arch.AMD64: ("X86-64_EFI", "BC_EFI"), Arch.ARM64: ("ARM64_EFI",)}
+# What makes each installer fetch the node's file and ask nobody. Where it finds itself is in its kernelArguments.
+_ASKS = {
+    Installer.PRESEED: (
+        "auto=true",
+        "priority=critical",
+        "interface=auto",
+        "hostname={node}",
+        "url={seed}/preseed.cfg",
+    ),
+    Installer.KICKSTART: ("ip=dhcp", "inst.ks={seed}/kickstart.cfg"),
+    Installer.AUTOINSTALL: ("ip=dhcp", "autoinstall", "ds=nocloud-net;s={seed}/autoinstall/"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +90,15 @@ def plan_boot_server(cluster: Cluster, pxe: Pxe) -> BootServer:
     )
 
 
-def plan_node_boot(cluster: Cluster, node: Node) -> NodeBoot:
-    """What the machine of a node does when it boots over the network."""
+def plan_node_boot(cluster: Cluster, node: Node, installer: Installer) -> NodeBoot:
+    """What the machine of a node does when it boots over the network; `installer` is its distribution's own."""
     settings = node.pxe
-    return NodeBoot(node.name, settings.deploy, image_of(node), (*_order(cluster, node), *settings.kernel_arguments))
+    words = [*_order(cluster, node), *settings.kernel_arguments]
+    if settings.deploy is Deployment.INSTALLER:
+        words += [
+            word.format(node=node.name, seed=f"{boot_url(cluster)}/seed/{node.name}") for word in _ASKS[installer]
+        ]
+    return NodeBoot(node.name, settings.deploy, image_of(node), tuple(words))
 
 
 def image_of(node: Node) -> str:
@@ -107,7 +125,8 @@ def _subnets(cluster: Cluster) -> Iterator[Subnet]:
         if isinstance(network, IPv4Network) and network not in seen:
             seen.add(network)
             settings = node.network
-            yield Subnet(network, str(settings.gateway or ""), tuple(map(str, settings.nameservers)))
+            nameservers = tuple(str(address) for address in settings.nameservers if address.version == 4)
+            yield Subnet(network, str(settings.gateway or ""), nameservers)
 
 
 def _reservation(node: Node, mode: PxeMode) -> Reservation:

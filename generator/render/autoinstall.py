@@ -9,6 +9,7 @@ from generator.plan.seed import Seed
 from generator.render.cloud_init import HEADER, render_user_data
 from generator.render.dump import Data, dump_yaml
 from generator.render.network_config import version_2
+from generator.render.progress import Client, report_installed, report_started
 from generator.scripts import Script
 from generator.spec.disk import DiskLayout
 
@@ -41,8 +42,17 @@ def _tree(seed: Seed, install: Install) -> dict[str, Data]:
         "storage": _storage(install.disk),
         "ssh": {"install-server": True, "allow-pw": False},
         "packages": sorted({*install.packages, "curl"}),
+        **(_reports(seed.hostname, install.reports_to) if install.reports_to else {}),
         "updates": "security",
         "shutdown": "reboot",
+    }
+
+
+def _reports(node: str, url: str) -> dict[str, Data]:
+    """Commands of the installer's own system, not of the installed one."""
+    return {
+        "early-commands": [report_started(url, node, Client.CURL)],
+        "late-commands": [report_installed(url, node, Client.CURL)],
     }
 
 

@@ -10,6 +10,7 @@ from generator.profile import Kickstart, KickstartSyntax
 from generator.render.kickstart_disk import chooses, render_choice, storage_lines
 from generator.render.late import Late, land, render_late
 from generator.render.network_manager import render_keyfiles
+from generator.render.progress import Client, report_installed, report_started
 from generator.render.text import kickstart, render
 from generator.scripts import Script
 
@@ -36,7 +37,16 @@ def render_kickstart(seed: Seed, install: Install, scripts: Iterable[Script]) ->
     })  # fmt: skip
     choice = render_choice(install.disk, seed.disks) if chooses(install.disk) else ""
     late = _late(seed, scripts)
-    return f"{head}{choice}%post --erroronfail --log={_LOG}\n{late.own}{late.shared}%end\n".encode()
+    before, after = _reports(seed.hostname, install.reports_to)
+    return f"{head}{choice}{before}%post --erroronfail --log={_LOG}\n{late.own}{late.shared}%end\n{after}".encode()
+
+
+def _reports(node: str, url: str) -> tuple[str, str]:
+    """Sections of their own: a coordinator that is away is no fault of what they stand beside."""
+    if not url:
+        return "", ""
+    before = f"%pre\n{report_started(url, node, Client.CURL)}\n%end\n"
+    return before, f"%post --nochroot\n{report_installed(url, node, Client.CURL)}\n%end\n"
 
 
 def _late(seed: Seed, scripts: Iterable[Script]) -> Late:

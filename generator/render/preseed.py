@@ -13,6 +13,7 @@ from generator.plan.seed import Seed
 from generator.render.ifupdown import render_interfaces
 from generator.render.late import Late, land, make_accounts, render_late
 from generator.render.preseed_disk import boot_disks, storage_lines
+from generator.render.progress import Client, report_installed, report_started
 from generator.render.text import render, sh
 from generator.scripts import Script
 
@@ -37,6 +38,8 @@ def render_preseed(seed: Seed, install: Install, scripts: Iterable[Script]) -> b
         "storage": list(storage_lines(install.disk)),
         "boot_disks": boot_disks(install.disk),
         "packages": sorted({*install.packages, "openssh-server", "curl", "ca-certificates", *_made_of(seed.network)}),
+        "started": report_started(install.reports_to, seed.hostname, Client.WGET) if install.reports_to else "",
+        "installed": report_installed(install.reports_to, seed.hostname, Client.WGET) if install.reports_to else ":",
         "own": _encoded(late.own),
         "shared": _encoded(late.shared),
     }

@@ -13,8 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 
 from generator.resource import data_root
 
-# iPXE knows no quoting: `${...}` expands, `&&`, `||` and `;` end a command, `#` opens a comment, blanks part words.
-_IPXE = re.compile(r"[A-Za-z0-9_./:@%+=,~?&-]*", re.ASCII)
+# iPXE knows no quoting: `${...}` expands, the words `&&`, `||` and `;` end a command, `#` opens a comment, blanks part
+# words.
+_IPXE = re.compile(r"(?!;$)[A-Za-z0-9_./:@%+=,;~?&-]*", re.ASCII)
 
 
 class UnprintableValueError(ValueError):
@@ -30,7 +31,7 @@ def ipxe(value: object) -> str:
     """One word of an iPXE script; a value that iPXE would interpret is refused."""
     text = one_line(value)
     if not _IPXE.fullmatch(text) or "&&" in text:
-        raise UnprintableValueError("a value for an iPXE script may hold letters, digits and _./:@%+=,~?&- only")
+        raise UnprintableValueError("a value for an iPXE script may hold letters, digits and _./:@%+=,;~?&- only")
     return text
 
 

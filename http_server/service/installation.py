@@ -27,6 +27,8 @@ CAUSES = (
     "", "order", "no-disk", "many-disks", "small-disk", "full-disk", "download", "damaged", "write", "digest", "seed",
     "no-root", "live",
 )  # fmt: skip
+# A distribution's installer may be heard only once it is done.
+OVERWRITES = frozenset({BootState.INSTALLING, BootState.INSTALLED})
 WINDOW_SECONDS, LONGEST_WINDOW = 3600, 7 * 86400
 
 parse_run = matching(r"[0-9a-f]{32}", "32 hexadecimal digits")
@@ -58,7 +60,7 @@ def _advance(context: Context, transaction: Transaction, call: Call, boot: Boot,
     current = enrolment_of(transaction, boot.node, boot.generation)
     if current.state is EnrolmentState.REVOKED:
         return conflict("revoked", f"{boot.node} is revoked")
-    if state is BootState.INSTALLING and current.state is not EnrolmentState.ISSUED:
+    if state in OVERWRITES and current.state is not EnrolmentState.ISSUED:
         _forget_enrolment(transaction, call, boot)
     transaction.put_boot(replace(boot, state=state, cause=cause, since=context.clock.now()))
     detail = {"cause": cause} if cause else {}

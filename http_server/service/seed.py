@@ -6,7 +6,9 @@ from http_server.errors import ApiError
 from http_server.service.context import Context
 from http_server.wire import TEXT, Answer, Call
 
-FILES = frozenset({"user-data", "meta-data", "network-config", "vendor-data"})
+FILES = frozenset({"user-data", "meta-data", "network-config", "vendor-data", "kickstart.cfg", "preseed.cfg"})
+# Ubuntu's installer is a system with a NoCloud seed of its own; its network is the kernel's.
+AUTOINSTALL = {"user-data": "autoinstall.yaml", "meta-data": "meta-data", "vendor-data": "vendor-data"}
 
 
 def root_certificate(context: Context, call: Call) -> Answer:
@@ -16,9 +18,18 @@ def root_certificate(context: Context, call: Call) -> Answer:
 
 
 def seed(context: Context, call: Call) -> Answer:
-    """GET /seed/{node}/{file}: one of the four NoCloud files of a known node, from the public folder only."""
-    node, name = call.path["node"], call.path["file"]
-    if node not in context.inventory.nodes or name not in FILES:
+    """GET /seed/{node}/{file}: a NoCloud file of a known node, or what its installer reads; from the public folder."""
+    name = call.path["file"]
+    return _public(context, call.path["node"], name if name in FILES else "")
+
+
+def autoinstall(context: Context, call: Call) -> Answer:
+    """GET /seed/{node}/autoinstall/{file}: the seed of Ubuntu's installer."""
+    return _public(context, call.path["node"], AUTOINSTALL.get(call.path["file"], ""))
+
+
+def _public(context: Context, node: str, name: str) -> Answer:
+    if node not in context.inventory.nodes or not name:
         raise ApiError(404, "not-found", "no such seed")
     try:
         path = context.settings.out.public_seeds / node / name

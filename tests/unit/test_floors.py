@@ -37,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("generator.pxe",),
     ("generator.workspace",),
     ("generator.cli_spec",),
-    ("generator.cli_generate", "generator.cli_seed"),
+    ("generator.cli_generate", "generator.cli_pxe", "generator.cli_seed"),
     ("generator.cli",),
 )
 SERVER_FLOORS: tuple[tuple[str, ...], ...] = (

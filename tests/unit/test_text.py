@@ -43,13 +43,14 @@ def test_a_control_character_is_refused_everywhere(value: str) -> None:
         assert value not in str(refusal.value)
 
 
-@pytest.mark.parametrize("value", ["${net0/mac}", "a b", "a && b", "a||b", "a;b", "#!ipxe", "a'b", "a&&b"])
+@pytest.mark.parametrize("value", ["${net0/mac}", "a b", "a && b", "a||b", ";", "a ; b", "#!ipxe", "a'b", "a&&b"])
 def test_ipxe_refuses_what_it_would_interpret(value: str) -> None:
     with pytest.raises(UnprintableValueError):
         ipxe(value)
 
 
 def test_ipxe_takes_urls() -> None:
+    assert ipxe("ds=nocloud-net;s=http://10.0.0.1/") == "ds=nocloud-net;s=http://10.0.0.1/"
     assert ipxe("http://10.0.0.1:8080/seed/m1/?a=b&c=d") == "http://10.0.0.1:8080/seed/m1/?a=b&c=d"
 
 

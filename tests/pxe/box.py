@@ -1,0 +1,136 @@
+"""Knows a bare machine: QEMU with a network card, perhaps a disk, and firmware that boots from the network first."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from generator.vm.acceleration import arguments, choose
+from generator.vm.machine import Acceleration
+from tests.lab.command import run
+from tests.lab.namespace import BRIDGE, Namespace
+from tests.lab.service import Service
+from tests.lab.wait import until
+
+OVMF = Path("/usr/share/OVMF")
+
+
+class Firmware(StrEnum):
+    """What runs before iPXE."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+@dataclass(slots=True)
+class Box:
+    """A machine by its marks. What it shows on its serial line is kept over all starts."""
+
+    network: Namespace
+    folder: Path
+    mac: str
+    firmware: Firmware = Firmware.BIOS
+    uuid: str = "6f3c1e7a-0000-4000-8000-000000000001"
+    serial: str = "SN1"
+    disk_size: int = 0  # MiB; 0: it has no disk
+    memory: int = 1280
+    running: Service | None = None
+    _tap: str = ""
+    _starts: int = field(default=0)
+
+    @property
+    def disk(self) -> Path:
+        return self.folder / "disk.raw"
+
+    @property
+    def screen(self) -> Path:
+        """Beside its folder, where logs are kept from."""
+        return self.folder.with_suffix(".console.log")
+
+    @property
+    def console(self) -> str:
+        """All that it has shown, without the control sequences of terminals."""
+        return self.screen.read_text(errors="replace").replace("\r", "") if self.screen.exists() else ""
+
+    def power_on(self) -> None:
+        """Starts it; it boots from the network if the network lets it, else from its disk."""
+        self.folder.mkdir(exist_ok=True)
+        if self.disk_size and not self.disk.exists():
+            with self.disk.open("wb") as file:
+                file.truncate(self.disk_size * 2**20)
+        self._plug_in()
+        self.running = self.network.start(self._command(), self.folder.with_suffix(".qemu.log"))
+
+    def power_off(self) -> None:
+        """Takes the power away."""
+        if self.running:
+            self.running.kill()
+            self.running = None
+
+    def until_shown(self, words: str, seconds: float, *, times: int = 1) -> None:
+        """Waits until the console has shown `words` so often."""
+        until(f"{self.folder.name} shows {words!r}", lambda: self._shown(words) >= times, seconds, interval=1)
+
+    def _shown(self, words: str) -> int:
+        assert self.running is not None
+        assert self.running.running, (self.folder.with_suffix(".qemu.log")).read_text()
+        return self.console.count(words)
+
+    def _plug_in(self) -> None:
+        if self._tap:
+            return
+        self._tap = f"tap{len(self.network.links)}"
+        run(["ip", "-n", self.network.name, "tuntap", "add", "dev", self._tap, "mode", "tap"])
+        run(["ip", "-n", self.network.name, "link", "set", self._tap, "master", BRIDGE, "up"])
+
+    def _command(self) -> list[str]:
+        accelerated = choose(Acceleration.AUTO)
+        disk = f"file={self.disk},if=none,id=disk,format=raw,discard=unmap,cache=unsafe"
+        return [
+            *(
+                "qemu-system-x86_64",
+                "-machine",
+                "q35,graphics=off",
+                "-m",
+                str(self.memory),
+                "-smp",
+                "2",
+                *arguments(accelerated),
+            ),
+            *("-nodefaults", "-display", "none", "-device", "virtio-rng-pci", "-uuid", self.uuid),
+            *("-smbios", f"type=1,serial={self.serial}"),
+            *(
+                "-chardev",
+                f"file,id=console,path={self.screen},append=on",
+                "-serial",
+                "chardev:console",
+            ),
+            *("-netdev", f"tap,id=net,ifname={self._tap},script=no,downscript=no"),
+            *("-device", f"virtio-net-pci,netdev=net,mac={self.mac},bootindex=1{self._rom}"),
+            *(("-drive", disk, "-device", "virtio-blk-pci,drive=disk,bootindex=2") if self.disk_size else ()),
+            *self._flash(),
+        ]
+
+    @property
+    def _rom(self) -> str:
+        """UEFI without a ROM on the card: its own network stack loads iPXE."""
+        return ",romfile=" if self.firmware is Firmware.UEFI else ""
+
+    def _flash(self) -> list[str]:
+        if self.firmware is Firmware.BIOS:
+            return []
+        variables = self.folder / "variables.fd"
+        if not variables.exists():
+            shutil.copy(OVMF / "OVMF_VARS_4M.fd", variables)
+        return [
+            # Asking over IPv6 in vain takes OVMF a minute.
+            *("-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n"),
+            *("-drive", f"if=pflash,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}"),
+            *("-drive", f"if=pflash,format=raw,file={variables}"),
+        ]
+
+
+def used(disk: Path) -> int:
+    """Bytes of the disk that were ever written."""
+    return int(subprocess.run(["du", "-B1", disk], capture_output=True, text=True, check=True).stdout.split()[0])
