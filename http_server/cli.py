@@ -255,7 +255,12 @@ def backup_store(
 
 def restore_store(
     out: OutFolder,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What backup-store wrote.", show_default=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="What backup-store wrote, or store.sealed of a backup.", show_default=False
+        ),
+    ],
 ) -> None:
     """Put a copy of the store back. Seeds that were not used when it was made must be re-armed."""
     from http_server.coordinator import check_out

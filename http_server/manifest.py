@@ -10,6 +10,8 @@ from http_server.inventory import Digest, Name, Strict
 ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 PLAIN = frozenset({"config.tar.gz", "snapshot.db"})
 SEALED = frozenset({"config.tar.gz.enc", "key.cms", "snapshot.db.enc"})
+# The coordinator's store, sealed by itself; missing when the coordinator was away.
+STORE = "store.sealed"
 
 
 def _check_id(text: str) -> str:
@@ -32,7 +34,7 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 class File(Strict):
     """One file of a backup."""
 
-    name: Literal["config.tar.gz", "config.tar.gz.enc", "key.cms", "snapshot.db", "snapshot.db.enc"]
+    name: Literal["config.tar.gz", "config.tar.gz.enc", "key.cms", "snapshot.db", "snapshot.db.enc", "store.sealed"]
     bytes: Annotated[int, Field(gt=0, lt=2**53)]
     sha256: Digest
 
@@ -61,9 +63,9 @@ class Manifest(Strict):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        wanted = sorted(SEALED if self.encryptedTo else PLAIN)
-        if sorted(file.name for file in self.files) != wanted:
-            raise ValueError(f"files: {', '.join(wanted)} are wanted, each once")
+        wanted, names = SEALED if self.encryptedTo else PLAIN, [file.name for file in self.files]
+        if len(set(names)) != len(names) or set(names) - {STORE} != wanted:
+            raise ValueError(f"files: {', '.join(sorted(wanted))} are wanted, each once, and {STORE} may be there")
         if not self.id.endswith(f"Z-{self.node}"):
             raise ValueError("id and node do not agree")
         return self

@@ -3,15 +3,19 @@
 import shutil
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+from http_server.boot import UNDER_WAY, BootState
 from http_server.clock import HighWaterClock
 from http_server.errors import StartError
 from http_server.inventory_file import InventoryFile
+from http_server.keyring import AesKeyring, KeyringError, load_keyring_key
 from http_server.model import AuditEvent, Enrolment, EnrolmentState
 from http_server.ports import Transaction
 from http_server.private_file import create_private
 from http_server.settings import Out
+from http_server.store_copy import is_sealed, opened_copy
 from http_server.store_history import open_sqlite
 from http_server.store_sqlite import SqliteStore
 
@@ -19,10 +23,11 @@ SIDE_FILES = ("-wal", "-shm")
 
 
 def restore(out: Out, source: Path) -> str:
-    """Replaces the store by a copy that `backup-store` made; returns what the operator should know.
+    """Replaces the store by a copy: what `backup-store` made, or a backup's store.sealed; returns what to know of it.
 
-    Nodes that the copy does not know as enrolled are revoked, because their seeds may have been used since; each needs
-    `node rearm`. Bootstrap tokens die. The replaced store is kept beside it.
+    A new epoch of the store begins: nodes that the copy does not know as enrolled are revoked, because their seeds may
+    have been used since; each needs `node rearm`. Bootstrap tokens die, and so do installations that were ordered:
+    their machines may be part of the cluster by now. The replaced store is kept beside it.
     """
     nodes = InventoryFile(out.inventory).current.nodes
     prepared = _prepare(source, out)
@@ -48,9 +53,10 @@ def _prepare(source: Path, out: Out) -> Path:
     copy = out.store.with_suffix(".restoring")
     copy.unlink(missing_ok=True)
     try:
-        create_private(copy, source.read_bytes())
+        create_private(copy, _plain(source.read_bytes(), source, out))
     except OSError as error:
-        raise StartError(f"{source} cannot be read: {error.strerror}", "name a file that backup-store wrote") from None
+        wanted = "name a file that backup-store wrote, or the store.sealed of a backup"
+        raise StartError(f"{source} cannot be read: {error.strerror}", wanted) from None
     try:
         with closing(open_sqlite(copy, copy.with_suffix(".head"), time.time)) as store:
             _check_owner(store, out)
@@ -58,6 +64,18 @@ def _prepare(source: Path, out: Out) -> Path:
         copy.unlink()
         raise
     return copy
+
+
+def _plain(data: bytes, source: Path, out: Out) -> bytes:
+    """The store's own bytes; what a backup carries is sealed with the keyring's key."""
+    if not is_sealed(data):
+        return data
+    key = load_keyring_key(out.keyring_key, store_is_new=False)
+    try:
+        return opened_copy(data, AesKeyring(key, InventoryFile(out.inventory).current.cluster))
+    except KeyringError:
+        wanted = "put back the keyring.key that was used then, and the OUT of the same cluster"
+        raise StartError(f"{source} does not open with {out.keyring_key}", wanted) from None
 
 
 def _check_owner(store: SqliteStore, out: Out) -> None:
@@ -81,7 +99,7 @@ def _move_aside(out: Out) -> Path | None:
 
 
 def _kill_open(transaction: Transaction, generations: dict[str, int]) -> list[str]:
-    """Revokes every enrolment that is not bound, and kills every token; one audit row tells."""
+    """Revokes every enrolment that is not bound, kills every token and installation; one audit row tells."""
     revoked = []
     for name, generation in generations.items():
         held = transaction.enrolment(name)
@@ -90,6 +108,9 @@ def _kill_open(transaction: Transaction, generations: dict[str, int]) -> list[st
             revoked.append(name)
     for token in transaction.tokens():
         transaction.drop_token(token.id)
+    for boot in transaction.boots():
+        if boot.state is BootState.ARMED or boot.state in UNDER_WAY:
+            transaction.put_boot(replace(boot, state=BootState.INSTALLED, wipe=False, until=0.0, since=0.0))
     transaction.put_slot(None)
     detail = {"revoked": ", ".join(revoked)}
     transaction.record(AuditEvent("store-restored", actor="operator", outcome="alarm", detail=detail))

@@ -73,6 +73,7 @@ ROUTES: tuple[Route, ...] = (
     Route(TLS, "POST", "/v1/backups/{digest}", backup.take_blob, Auth.NODE, Who.MEMBERS, LIMITS.blob, BYTES, True),
     Route(TLS, "POST", "/v1/backups", backup.take_backup, Auth.NODE, Who.MEMBERS, LIMITS.manifest, JSON),
     Route(TLS, "GET", "/v1/backups/wanted", backup.wanted, Auth.NODE, Who.MEMBERS),
+    Route(TLS, "GET", "/v1/backups/store", backup.store, Auth.NODE, Who.MEMBERS),
     Route(TLS, "GET", "/v1/restore", restore_order.order, Auth.NODE, Who.MEMBERS),
     Route(TLS, "GET", "/v1/restore/{file}", restore_order.file, Auth.NODE, Who.MEMBERS),
     Route(TLS, "POST", "/v1/restore/done", restore_order.done, Auth.NODE, Who.MEMBERS, LIMITS.body, FORM),

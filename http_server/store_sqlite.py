@@ -159,6 +159,15 @@ def _unavailable_when_busy() -> Iterator[None]:
         raise StoreUnavailableError(str(error)) from error
 
 
+def copy_of(source: Path) -> bytes:
+    """A consistent and sound copy, in memory, while the coordinator runs: the bytes of a store's file."""
+    with closing(_connect(source, write=False)) as reading, closing(sqlite3.connect(":memory:")) as copy:
+        reading.backup(copy)
+        if (verdict := copy.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(f"the store is damaged: {verdict}")
+        return copy.serialize()
+
+
 def backup_sqlite(source: Path, target: Path) -> None:
     """A consistent copy while the coordinator runs (SQLite's backup API). The target is new, and 0600."""
     create_private(target, b"")

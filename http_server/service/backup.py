@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -15,11 +16,13 @@ from http_server.inventory import AuthorityName
 from http_server.manifest import Manifest, ManifestError, parse_manifest
 from http_server.ports import Transaction, View
 from http_server.service.context import Context, current_claim, event, require_live
-from http_server.wire import Answer, Call, say
+from http_server.store_copy import sealed_copy
+from http_server.wire import BYTES, Answer, Call, say
 
 T = TypeVar("T")
 # One and a half intervals, for each hour of the interval: from then on another member takes over.
 STALE_SECONDS = 1.5 * 3600
+_one_copy_at_a_time = threading.Lock()
 
 
 async def take_blob(context: Context, call: Call) -> Answer:
@@ -96,6 +99,22 @@ def _record(context: Context, transaction: Transaction, call: Call, manifest: Ma
     transaction.record(event(call, "backup-stored", id=manifest.id, revision=str(manifest.revision), sha256=digest))
 
 
+def store(context: Context, call: Call) -> Answer:
+    """GET /v1/backups/store: the coordinator's store, for the backup that is being taken; no node can open it."""
+    if context.settings.out.etcd:
+        raise ApiError(404, "shared-store", "a shared store is copied by etcd's own means")
+    with _one_copy_at_a_time:
+        copy = sealed_copy(context.settings.out.store, context.keyring)
+    digest = hashlib.sha256(copy).hexdigest()
+
+    def decide(transaction: Transaction) -> None:
+        require_live(context, transaction, call)
+        transaction.record(event(call, "store-copied", sha256=digest))
+
+    context.decide(decide)
+    return Answer(body=copy, media_type=BYTES)
+
+
 def freshness(context: Context) -> Mapping[str, object]:
     """The newest backup for `status`: stale when it is older than one and a half intervals, or when there is none."""
     backups, hours = context.backups.all(), context.inventory.backupHours
@@ -105,6 +124,7 @@ def freshness(context: Context) -> Mapping[str, object]:
         "expected": bool(hours),
         "count": len(backups),
         "id": newest.manifest.id if newest else "",
+        "taken": newest.taken if newest else None,
         "age": age,
         "bytes": newest.manifest.size if newest else 0,
         "stale": bool(hours) and (age is None or age > hours * STALE_SECONDS),

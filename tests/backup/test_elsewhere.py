@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import itertools
 import json
 import re
 import shutil
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.judge
 
 HOUR, DAY = 3600, 86400
 START = 1_700_000_000
+# Every node of this module is m1, and a backup's id is its second and its node: no two of them may share a second.
+SECONDS = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +42,22 @@ def site(module_folder: Path, programs: Path) -> Iterator[Site]:
 @pytest.fixture
 def node(site: Site, folder: Path) -> Node:
     """A node that uploads, and of which nothing was ever uploaded."""
+    return uploading(site, folder / "node")
+
+
+@pytest.fixture(scope="module")
+def manifest(site: Site, module_folder: Path) -> dict[str, object]:
+    """The manifest of a backup that the coordinator holds."""
+    node = uploading(site, module_folder / "node")
+    node.backup("now")
+    found: dict[str, object] = json.loads((node.copies / node.ids()[0] / "manifest.json").read_text())
+    return found
+
+
+def uploading(site: Site, root: Path) -> Node:
     site.cluster.members[0].etcdctl("del", "kubeseed/backup")
-    node = Node(folder / "node", site.cluster.members[0])
+    node = Node(root, site.cluster.members[0])
+    node.set_clock(int(time.time()) + next(SECONDS))
     upload(node, site)
     enrol(node, site.coordinator, site.machine)
     return node
@@ -61,7 +78,11 @@ def test_a_copy_arrives_as_it_was_and_then_counts(site: Site, node: Node) -> Non
     for path in arrived.iterdir():
         assert path.read_bytes() == (node.copies / name / path.name).read_bytes()
         assert oct(path.stat().st_mode & 0o7777) == "0o600"
-    assert sorted(path.name for path in arrived.iterdir()) == ["config.tar.gz", "manifest.json", "snapshot.db"]
+    assert sorted(path.name for path in arrived.iterdir()) == [
+        "config.tar.gz", "manifest.json", "snapshot.db", "store.sealed",
+    ]  # fmt: skip
+    carried = hashlib.sha256((arrived / "store.sealed").read_bytes()).hexdigest()
+    assert {"sha256": carried} in site.audit("store-copied"), "the coordinator's own store travels with it"
     assert oct(arrived.stat().st_mode & 0o7777) == "0o700"
     assert name in recorded(site)
     digest = hashlib.sha256((arrived / "manifest.json").read_bytes()).hexdigest()
@@ -78,6 +99,8 @@ def test_while_the_coordinator_is_away_a_copy_does_not_count(site: Site, node: N
         outcome = node.run("backup", "due")
         assert outcome.code == 1
         assert f"copy {node.ids()[0]} is on this node only: the coordinator answered 000" in outcome.output
+        assert "warning: the coordinator answered 000: its store is not in this copy" in outcome.output
+        assert not (node.copies / node.ids()[0] / "store.sealed").exists()
         assert recorded(site) == ""
         node.run("backup", "due")
         assert len(node.ids()) == 1, "another copy would not help"
@@ -104,9 +127,7 @@ def test_a_wish_is_fulfilled_before_its_hour(site: Site, node: Node) -> None:
     assert len(node.ids()) == 2
 
 
-def test_a_copy_of_another_epoch_is_refused_and_told(site: Site, node: Node) -> None:
-    node.backup("now")
-    manifest = json.loads((node.copies / node.ids()[0] / "manifest.json").read_text())
+def test_a_copy_of_another_epoch_is_refused_and_told(site: Site, manifest: dict[str, object]) -> None:
     for change in ({"etcdCa": "0" * 64}, {"cluster": "stage"}):
         answer = site.post("/v1/backups", json.dumps(manifest | change).encode(), "application/json")
         assert (answer.status_code, answer.json()["error"]) == (409, "foreign-backup")
@@ -129,18 +150,16 @@ def test_a_copy_of_another_epoch_is_refused_and_told(site: Site, node: Node) -> 
     ],
     ids=str,
 )
-def test_a_manifest_that_is_none_is_refused(site: Site, node: Node, change: dict[str, object], status: int) -> None:
-    node.backup("now")
-    manifest = json.loads((node.copies / node.ids()[0] / "manifest.json").read_text())
+def test_a_manifest_that_is_none_is_refused(
+    site: Site, manifest: dict[str, object], change: dict[str, object], status: int
+) -> None:
     before = site.ids()
     answer = site.post("/v1/backups", json.dumps(manifest | change).encode(), "application/json")
     assert answer.status_code == status
     assert site.ids() == before
 
 
-def test_the_same_id_with_another_content_is_refused(site: Site, node: Node) -> None:
-    node.backup("now")
-    manifest = json.loads((node.copies / node.ids()[0] / "manifest.json").read_text())
+def test_the_same_id_with_another_content_is_refused(site: Site, manifest: dict[str, object]) -> None:
     answer = site.post("/v1/backups", json.dumps(manifest | {"hash": 1}).encode(), "application/json")
     assert (answer.status_code, answer.json()["error"]) == (422, "damaged")
 
@@ -294,10 +313,7 @@ def backup_of(manifest: dict[str, object], at: int, received: float) -> Backup:
     return Backup(Path(stamp), received, parse_manifest(json.dumps(taken).encode()))
 
 
-def test_what_arrived_is_thinned_and_cannot_be_pushed_out(node: Node) -> None:
-    node.configure()
-    node.backup("now")
-    manifest = json.loads((node.copies / node.ids()[0] / "manifest.json").read_text())
+def test_what_arrived_is_thinned_and_cannot_be_pushed_out(manifest: dict[str, object]) -> None:
     now = START + 400 * DAY
     daily = [backup_of(manifest, now - day * DAY, now - day * DAY) for day in range(400)]
     kept = thinned(daily)

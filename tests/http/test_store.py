@@ -14,7 +14,7 @@ from http_server.model import AuditEvent, Enrolment
 from http_server.ports import StoreUnavailableError, Transaction
 from http_server.store_history import open_sqlite
 from http_server.store_sqlite import SqliteStore
-from tests.http.process import Coordinator, free_port, fresh_out, run_command
+from tests.http.process import Coordinator, run_command
 
 NOW = 1_800_000_000.0
 
@@ -120,37 +120,6 @@ def test_a_newer_or_foreign_store_is_refused(tmp_path: Path) -> None:
             connection.execute(statement)
         with pytest.raises(StartError, match=words):
             opened(tmp_path).close()
-
-
-def test_backup_while_running_and_restore_kills_open_secrets(coordinator: Coordinator, tmp_path: Path) -> None:
-    root, copy = str(coordinator.out.root), tmp_path / "copy.db"
-    early = coordinator.machine("w1").enrolled()
-    assert run_command("backup-store", root, str(copy)).returncode == 0
-    assert copy.stat().st_mode & 0o777 == 0o600
-    assert run_command("backup-store", root, str(copy)).returncode == 3
-    late = coordinator.machine("w2").enrolled()
-    assert "already serves" in run_command("restore-store", root, str(copy)).stderr
-    coordinator.kill()
-    done = run_command("restore-store", root, str(copy))
-    assert done.returncode == 0, done.stderr
-    assert "m1, m2, m3, w2" in done.stdout
-    coordinator.start()
-    assert early.get("/v1/backends").status_code == 200
-    assert late.get("/v1/backends").status_code == 401
-    assert late.enrol().status_code == 401
-    assert coordinator.order("/nodes/w2/rearm").status_code == 200
-    assert late.enrol().status_code == 200
-    assert any(row["action"] == "store-restored" for row in coordinator.events())
-
-
-def test_a_copy_that_is_not_one_is_not_restored(tmp_path: Path) -> None:
-    out = fresh_out(tmp_path, free_port())
-    before = (out.root / "state" / "coordinator.db").read_bytes()
-    nonsense = tmp_path / "nonsense"
-    nonsense.write_bytes(b"hello" * 1000)
-    for source in (nonsense, tmp_path / "missing"):
-        assert run_command("restore-store", str(out.root), str(source)).returncode == 3
-    assert (out.root / "state" / "coordinator.db").read_bytes() == before
 
 
 def test_audit_commands(coordinator: Coordinator) -> None:

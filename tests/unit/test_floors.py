@@ -68,7 +68,7 @@ SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
         "http_server.assets",
         "http_server.authenticate",
     ),
-    ("http_server.store_history",),
+    ("http_server.store_history", "http_server.store_copy"),
     ("http_server.service",),
     ("http_server.routes",),
     ("http_server.request_log", "http_server.connection"),
