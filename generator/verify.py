@@ -22,7 +22,9 @@ _NODE_CONF = re.compile(rf"(?:{_ASSIGNMENT.pattern})*")
 _KEYS_OF_SHARED = ("write_files", "runcmd")
 _LANDED = re.compile(r"^land '([^']+)' ([0-7]{4}) <<'KUBESEED'\n((?:\|.*\n)*)KUBESEED$", re.MULTILINE)
 _ECHOED = re.compile(r"\{? echo ([A-Za-z0-9+/=]+) \| chroot /target base64 -d")
+# Where the part that all nodes share begins, in an autoinstall and in a late script.
 _SHARED_BEGINS = "\n    - path: /etc/kubeseed/ca.crt\n"
+_SHARED_LANDS = "\nland '/etc/kubeseed/ca.crt' "
 
 
 def verify(artefact: Artefact) -> Artefact:
@@ -75,7 +77,7 @@ def _read_user_data(user_data: UserData) -> None:
     if list(facts)[-1] != "write_files" or _shared_keys(user_data.shared) != _KEYS_OF_SHARED or "runcmd" in facts:
         raise ValueError("parts")
     files = [{key.value: value.value for key, value in entry.value} for entry in facts["write_files"].value]
-    read_node_conf(next(file["content"] for file in files if file["path"] == CONF))
+    _check_node_conf(next(file["content"] for file in files if file["path"] == CONF))
 
 
 @lru_cache(maxsize=8)
@@ -92,9 +94,14 @@ def _top_level(text: str) -> dict[str, Any]:
 
 def read_node_conf(text: str) -> dict[str, str]:
     """node.conf as a shell reads it (XCU 2.2.2); ValueError when a line is more or less than one quoted assignment."""
+    _check_node_conf(text)
+    return {key: value[1:-1].replace("'\\''", "'") for key, value in _ASSIGNMENT.findall(text)}
+
+
+@lru_cache(maxsize=2)  # every seed of a node has the same
+def _check_node_conf(text: str) -> None:
     if not _NODE_CONF.fullmatch(text):
         raise ValueError("node.conf")
-    return {key: value[1:-1].replace("'\\''", "'") for key, value in _ASSIGNMENT.findall(text)}
 
 
 def read_landed(script: str) -> dict[str, tuple[int, str]]:
@@ -117,18 +124,32 @@ def _decoded(text: str) -> str:
 
 
 def _read_kickstart(data: bytes) -> None:
-    _check_landed(data.decode())
+    _read_late(data.decode())
 
 
 def _read_preseed(data: bytes) -> None:
-    _check_landed(late_script(data.decode()))
+    _read_late(late_script(data.decode()))
 
 
-def _check_landed(script: str) -> None:
-    files = read_landed(script)
+def _read_late(script: str) -> None:
+    """As a user-data: the part that all nodes share is read once."""
+    own, found, shared = script.partition(_SHARED_LANDS)
+    if not found:
+        raise ValueError("parts")
+    _check_texts(own + "\n")
+    _check_shared(found + shared)
+    _check_node_conf(read_landed(own)[CONF][1])
+
+
+@lru_cache(maxsize=8)
+def _check_shared(script: str) -> None:
+    _check_texts(script)
+
+
+def _check_texts(script: str) -> None:
+    """Every text that is landed comes to an end of its own."""
     if script.count("<<'KUBESEED'\n") != script.count("\nKUBESEED\n"):
         raise ValueError("texts")
-    read_node_conf(files[CONF][1])
 
 
 def _read_autoinstall(data: bytes) -> None:

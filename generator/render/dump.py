@@ -6,7 +6,7 @@ is written without quotes only where all of them agree that it is a string.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from io import StringIO
 from typing import TypeAlias
@@ -19,8 +19,8 @@ Data: TypeAlias = "str | int | float | bool | Mapping[str, Data] | Sequence[Data
 _PLAIN = re.compile(r"[A-Za-z/](?:[A-Za-z0-9_./@%+=,-]|:(?=[A-Za-z0-9_/])| (?=[A-Za-z0-9_/.-]))*", re.ASCII)
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"})
 
-
-_TEXT, _MAP, _LIST = "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
+_BEGIN = (yaml.StreamStartEvent(), yaml.DocumentStartEvent(explicit=False))
+_END = (yaml.DocumentEndEvent(explicit=False), yaml.StreamEndEvent())
 
 
 def dump_yaml(data: Data) -> str:
@@ -30,23 +30,30 @@ def dump_yaml(data: Data) -> str:
     """
     text = StringIO()
     emitter = yaml.CBaseDumper(text, allow_unicode=True, width=2**31 - 1)  # libyaml folds lines that are longer
-    emitter.open()
-    emitter.serialize(_node(data))
-    emitter.close()
+    for event in (*_BEGIN, *_events(data), *_END):
+        emitter.emit(event)
     return text.getvalue()
 
 
-def _node(data: Data) -> yaml.Node:
+def _events(data: Data) -> Iterator[yaml.Event]:
     match data:
         case str():
-            return yaml.ScalarNode(_TEXT, str(data), style=_style(data))  # libyaml takes no subclass of str
+            yield yaml.ScalarEvent(None, None, (True, True), str(data), style=_style(data))  # libyaml takes no subclass
         case None | bool() | int() | float():
-            return yaml.ScalarNode(_TEXT, json.dumps(data))
+            yield yaml.ScalarEvent(None, None, (True, True), json.dumps(data))
         case Mapping():
-            return yaml.MappingNode(_MAP, [(_node(key), _node(value)) for key, value in data.items()], flow_style=False)
+            yield yaml.MappingStartEvent(None, None, True, flow_style=False)
+            for key, value in data.items():
+                yield from _events(key)
+                yield from _events(value)
+            yield yaml.MappingEndEvent()
         case Sequence():
-            return yaml.SequenceNode(_LIST, [_node(value) for value in data], flow_style=False)
-    raise TypeError(f"{type(data).__name__} cannot be dumped")
+            yield yaml.SequenceStartEvent(None, None, True, flow_style=False)
+            for value in data:
+                yield from _events(value)
+            yield yaml.SequenceEndEvent()
+        case _:
+            raise TypeError(f"{type(data).__name__} cannot be dumped")
 
 
 @lru_cache(maxsize=4096)  # keys and everyday words come again on every node

@@ -45,7 +45,7 @@ def _made_of(link: Link, named: bool) -> dict[str, Data]:
             "interfaces": link.members,
             "parameters": {
                 "mode": bond.mode.value,
-                "mii-monitor-interval": bond.monitor_milliseconds,
+                "mii-monitor-interval": str(bond.monitor_milliseconds),
                 **({"transmit-hash-policy": bond.hash_policy.value} if bond.hashes else {}),
             },
             **mtu,
@@ -92,7 +92,7 @@ def _device(link: Link) -> dict[str, Data]:
         bond = link.bond
         params: dict[str, Data] = {"bond-mode": bond.mode.value, "bond-miimon": bond.monitor_milliseconds}
         if bond.hashes:
-            params["bond-xmit-hash-policy"] = bond.hash_policy.value
+            params["bond-xmit_hash_policy"] = bond.hash_policy.value
         return {"type": "bond", "name": link.name, "bond_interfaces": link.members, "params": params, **mtu}
     mac: dict[str, Data] = {"mac_address": link.mac} if link.mac else {}
     return {"type": "physical", "name": link.name, **mac, **mtu}

@@ -1,6 +1,7 @@
 """Knows an entry of `nodes`: one machine and its place in the cluster."""
 
 from enum import StrEnum
+from functools import cached_property
 from ipaddress import ip_network
 from typing import Annotated
 
@@ -59,7 +60,7 @@ class Node(HostSettings):
         """`mac` and `macs` as one, without repetition, the card of `address` first."""
         return tuple(dict.fromkeys(((self.mac,) if self.mac else ()) + self.macs))
 
-    @property
+    @cached_property
     def subnet(self) -> value.Network:
         """The network that `address` and `network.prefix` make."""
         prefix = min(self.network.prefix, self.address.max_prefixlen)
