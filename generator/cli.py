@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 import typer.core
 
-from generator import cli_generate, cli_pxe, cli_seed, cli_spec
+from generator import cli_generate, cli_import, cli_pxe, cli_seed, cli_spec
 from generator.errors import ExitCode, KubeseedError
 from generator.image import cli as cli_image
 from generator.vm import cli as cli_vm
@@ -26,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COORDINATOR = (cli_coordinator, cli_backup, cli_restore)
-for commands in (cli_spec, cli_generate, cli_seed, *_COORDINATOR, cli_vm, cli_image, cli_pxe):
+for commands in (cli_spec, cli_import, cli_generate, cli_seed, *_COORDINATOR, cli_vm, cli_image, cli_pxe):
     commands.register(app)
 
 

@@ -82,6 +82,11 @@ def read_bytes(path: Path, what: str) -> bytes:
     return content
 
 
+def read_text(path: Path, what: str) -> str:
+    """The text of a file. LocalError when it cannot be read, SpecError when it is no text."""
+    return decoded(read_bytes(path, what), str(path), what)
+
+
 def digest_of(content: bytes) -> str:
     """SHA-256 of what was read, in hexadecimal."""
     return sha256(content).hexdigest()

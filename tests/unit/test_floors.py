@@ -34,10 +34,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("generator.disk", "generator.manifest", "generator.iso"),
     ("generator.files", "generator.output", "generator.console"),
     ("generator.diff", "generator.impact", "generator.password", "generator.judge", "generator.vm", "generator.image"),
-    ("generator.pxe",),
+    ("generator.pxe", "generator.importer"),
     ("generator.workspace",),
     ("generator.cli_spec",),
-    ("generator.cli_generate", "generator.cli_pxe", "generator.cli_seed"),
+    ("generator.cli_generate", "generator.cli_import", "generator.cli_pxe", "generator.cli_seed"),
     ("generator.cli",),
 )
 SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
