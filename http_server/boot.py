@@ -31,6 +31,8 @@ class BootState(StrEnum):
 
 UNDER_WAY = frozenset({BootState.OFFERED, BootState.INSTALLING, BootState.FAILED})
 
+_WRITTEN = frozenset({BootState.INSTALLING, BootState.INSTALLED, BootState.LIVE})
+
 
 @dataclass(frozen=True, slots=True)
 class Boot:
@@ -164,6 +166,11 @@ def vouches(boot: Boot, facts: Facts, now: float, seconds: float) -> bool:
     done = boot.state in {BootState.INSTALLED, BootState.LIVE} and now - boot.since <= seconds
     known = boot.machine
     return done and known.mac in facts.macs and bool(known.product_uuid) and known.product_uuid == facts.product_uuid
+
+
+def is_of_this_system(boot: Boot | None, at: float) -> bool:
+    """Whether a report of that moment is of the system installed last; the one before is gone with its disk."""
+    return boot is None or boot.state not in _WRITTEN or at >= boot.since
 
 
 def offer(name: str, node: Node, boot: Boot | None, machine: Machine, run: str, now: float) -> Boot:

@@ -85,7 +85,7 @@ def reinstall(context: Context, call: Call) -> Answer:
     if node.boot is None:
         raise conflict("no-network-boot", f"{name} is not installed over the network: see pxe in the spec")
     if node.boot.deploy == "live":
-        raise conflict("live", f"{name} runs live: restart the machine, then kubeseed node rearm")
+        raise conflict("live", f"{name} runs live: restarting the machine is enough")
     now = context.clock.now()
     armed = Boot(name, node.generation, BootState.ARMED, wipe=True, until=now + seconds, since=now)
 

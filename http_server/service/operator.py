@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from http_server.boot import is_of_this_system
 from http_server.errors import ApiError, conflict
 from http_server.form import decode_body, parse_fingerprint, parse_form, whole_number
 from http_server.inventory import Inventory
@@ -34,9 +35,10 @@ def status(context: Context, call: Call) -> Answer:
 
 def _status(inventory: Inventory, view: View) -> dict[str, object]:
     words: defaultdict[tuple[str, int], list[Report]] = defaultdict(list)
-    for report in view.reports():
-        words[report.node, report.generation].append(report)
     boots = {boot.node: boot for boot in view.boots()}
+    for report in view.reports():
+        if is_of_this_system(boots.get(report.node), report.at):
+            words[report.node, report.generation].append(report)
     nodes = {
         name: {
             **_node(inventory, enrolment_of(view, name, node.generation), words[name, node.generation]),

@@ -15,6 +15,18 @@ def read_disk(site: Site, node: str, target: Path) -> Path:
         return home / "root"
     raw = target.with_suffix(".raw")
     run(["qemu-img", "convert", "-O", "raw", home / "disk.qcow2", raw])
+    return unpack(raw, target)
+
+
+def read_partition(disk: Path, start: int, target: Path) -> Path:
+    """The files of the last partition of a raw disk, which starts at so many MiB."""
+    raw = target.with_suffix(".raw")
+    run(["dd", f"if={disk}", f"of={raw}", "bs=1M", f"skip={start}", "conv=sparse"], timeout=600)
+    return unpack(raw, target)
+
+
+def unpack(raw: Path, target: Path) -> Path:
+    """The files of an ext4 file system, which is used up."""
     # Replays the journal: the machine may have lost its power. 1: something was mended, which is what it is for.
     run(["sh", "-c", 'e2fsck -fy "$1" || [ $? -eq 1 ]', "e2fsck", raw])
     target.mkdir()

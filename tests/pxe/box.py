@@ -1,7 +1,6 @@
 """Knows a bare machine: QEMU with a network card, perhaps a disk, and firmware that boots from the network first."""
 
 import shutil
-import subprocess
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +13,7 @@ from tests.lab.service import Service
 from tests.lab.wait import until
 
 OVMF = Path("/usr/share/OVMF")
+MIB = 2**20
 
 
 class Firmware(StrEnum):
@@ -35,6 +35,7 @@ class Box:
     serial: str = "SN1"
     disk_size: int = 0  # MiB; 0: it has no disk
     memory: int = 1280
+    plugged: bool = True  # into the network; it can only boot from its disk without
     running: Service | None = None
     _tap: str = ""
     _starts: int = field(default=0)
@@ -58,8 +59,9 @@ class Box:
         self.folder.mkdir(exist_ok=True)
         if self.disk_size and not self.disk.exists():
             with self.disk.open("wb") as file:
-                file.truncate(self.disk_size * 2**20)
-        self._plug_in()
+                file.truncate(self.disk_size * MIB)
+        if self.plugged:
+            self._plug_in()
         self.running = self.network.start(self._command(), self.folder.with_suffix(".qemu.log"))
 
     def power_off(self) -> None:
@@ -71,6 +73,20 @@ class Box:
     def until_shown(self, words: str, seconds: float, *, times: int = 1) -> None:
         """Waits until the console has shown `words` so often."""
         until(f"{self.folder.name} shows {words!r}", lambda: self._shown(words) >= times, seconds, interval=1)
+
+    def slow_down(self, megabits: int) -> None:
+        """Lets so much through its cable from now on, so that what it does can be watched; 0 lifts the limit."""
+        self._plug_in()
+        where = ["dev", self._tap, "root"]
+        command = ["replace", *where, *f"tbf rate {megabits}mbit burst 64kb latency 200ms".split()]
+        run(["tc", "-n", self.network.name, "qdisc", *(command if megabits else ["delete", *where])])
+
+    def has_boot_code(self) -> bool:
+        """Whether anything is in the first or the last MiB of its disk: boot code or a partition table, old or new."""
+        with self.disk.open("rb") as file:
+            first = file.read(MIB)
+            file.seek(-MIB, 2)
+            return any(first) or any(file.read(MIB))
 
     def _shown(self, words: str) -> int:
         assert self.running is not None
@@ -88,28 +104,21 @@ class Box:
         accelerated = choose(Acceleration.AUTO)
         disk = f"file={self.disk},if=none,id=disk,format=raw,discard=unmap,cache=unsafe"
         return [
-            *(
-                "qemu-system-x86_64",
-                "-machine",
-                "q35,graphics=off",
-                "-m",
-                str(self.memory),
-                "-smp",
-                "2",
-                *arguments(accelerated),
-            ),
+            *("qemu-system-x86_64", "-machine", "q35,graphics=off", *arguments(accelerated)),
+            *("-m", str(self.memory), "-smp", "2"),
             *("-nodefaults", "-display", "none", "-device", "virtio-rng-pci", "-uuid", self.uuid),
             *("-smbios", f"type=1,serial={self.serial}"),
-            *(
-                "-chardev",
-                f"file,id=console,path={self.screen},append=on",
-                "-serial",
-                "chardev:console",
-            ),
-            *("-netdev", f"tap,id=net,ifname={self._tap},script=no,downscript=no"),
-            *("-device", f"virtio-net-pci,netdev=net,mac={self.mac},bootindex=1{self._rom}"),
+            *("-chardev", f"file,id=console,path={self.screen},append=on", "-serial", "chardev:console"),
+            *(self._card() if self.plugged else ()),
             *(("-drive", disk, "-device", "virtio-blk-pci,drive=disk,bootindex=2") if self.disk_size else ()),
             *self._flash(),
+        ]
+
+    def _card(self) -> list[str]:
+        """The network first in its boot order."""
+        return [
+            *("-netdev", f"tap,id=net,ifname={self._tap},script=no,downscript=no"),
+            *("-device", f"virtio-net-pci,netdev=net,mac={self.mac},bootindex=1{self._rom}"),
         ]
 
     @property
@@ -129,8 +138,3 @@ class Box:
             *("-drive", f"if=pflash,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}"),
             *("-drive", f"if=pflash,format=raw,file={variables}"),
         ]
-
-
-def used(disk: Path) -> int:
-    """Bytes of the disk that were ever written."""
-    return int(subprocess.run(["du", "-B1", disk], capture_output=True, text=True, check=True).stdout.split()[0])

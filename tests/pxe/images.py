@@ -1,6 +1,7 @@
 """Knows the images that the tests boot machines into: made once by `kubeseed image` and kept in the cache."""
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,12 @@ def add_disk(kubeseed: Path, store: Path, name: str, disk: Path) -> None:
     """`kubeseed image add`; the machine's installer is that of the built image."""
     digest = hashlib.sha256(disk.read_bytes()).hexdigest()
     run([kubeseed, "image", "add", name, disk, "--sha256", digest, "--store", store], timeout=10 * MINUTES)
+
+
+def disk_of(store: Path, name: str) -> str:
+    """The digest of an image's packed disk."""
+    index = json.loads((store / "index.json").read_text())
+    return str(index["images"][name]["disk"]["blob"]["sha256"])
 
 
 def damage(store: Path, digest: str, *, keep: float = 1.0) -> None:

@@ -16,6 +16,8 @@ from tests.lab.site import Site
 from tests.lab.wait import until
 from tests.pxe.box import Box
 
+# SHA-512 crypt of nothing anybody uses.
+PASSWORD_HASH = "$6$canary0canary0$Hn4.kubeseedHashCanary.kubeseedHashCanary.kubeseedHashCanary.kubeseedHashCanary"
 MAC = "52:54:00:00:00:{:02d}"
 SPEC = """
 apiVersion: kubeseed/v1
@@ -27,15 +29,16 @@ bootstrap: {{skipStages: [clock, engine, packages, load-balancer, etcd, init, jo
 pxe: {{interface: br0, tftpRoot: {tftp}, {pxe}}}
 defaults:
   checkResources: false
+  users: [{{name: ops, passwordHash: "{hash}"}}]
   network: {{gateway: {host}, nameservers: [{host}], prefix: 24}}
   pxe: {{kernelArguments: [console=tty0, "console=ttyS0,115200"]}}
 nodes:
-{nodes}
-"""
-NODES = """
 - {{name: m1, roles: [master], address: 192.168.77.11, mac: "52:54:00:00:00:11"{m1}}}
-- {{name: w1, roles: [worker], address: 192.168.77.21, mac: "52:54:00:00:00:21"{w1}}}
+{workers}
 """
+WORKER = '- {{name: w{number}, roles: [worker], address: 192.168.77.{last}, mac: "52:54:00:00:00:{last}"{more}}}'
+# Of what tells the machine with a card from others.
+UUID, SERIAL = "6f3c1e7a-0000-4000-8000-0000000000{:02d}", "SN{:02d}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,10 +50,16 @@ class Place(Site):
     boot_server: Service | None = None
     boxes: list[Box] = field(default_factory=list)
 
-    def spec(self, pxe: str = "mode: dhcp", **nodes: str) -> str:
-        """A master and a worker; `nodes` are further keys of theirs."""
-        more = {name: f", {nodes[name]}" if name in nodes else "" for name in ("m1", "w1")}
-        return SPEC.format(host=HOST, tftp=self.tftp, pxe=pxe, nodes=NODES.format(**more))
+    def spec(self, pxe: str = "mode: dhcp", *, workers: int = 1, **nodes: str) -> str:
+        """The master m1 and the workers w1 to w9, with cards 11 and 21 to 29; `nodes` are further keys of theirs."""
+        more = {name: f", {keys}" for name, keys in nodes.items()}
+        lines = [
+            WORKER.format(number=number, last=20 + number, more=more.get(f"w{number}", ""))
+            for number in range(1, workers + 1)
+        ]
+        return SPEC.format(
+            hash=PASSWORD_HASH, host=HOST, tftp=self.tftp, pxe=pxe, m1=more.get("m1", ""), workers="\n".join(lines)
+        )
 
     def serve(self) -> Service:
         """Starts the coordinator with this place's images."""
@@ -60,6 +69,11 @@ class Place(Site):
         self.coordinator = self.network.start(command, self.folder / "coordinator.log")
         until("the coordinator answers", self._answered, 60)
         return self.coordinator
+
+    @property
+    def logs(self) -> list[str | Path]:
+        """The options with which the doctor finds the logs of this place."""
+        return ["--dnsmasq-log", self.folder / "pxe.log", "--coordinator-log", self.folder / "coordinator.log"]
 
     def _answered(self) -> bool:
         try:
@@ -76,7 +90,8 @@ class Place(Site):
 
     def box(self, name: str, number: int, **changes: Any) -> Box:
         """A machine with the card of this number."""
-        made = Box(self.network, self.folder / name, MAC.format(number), **changes)
+        marks = {"mac": MAC.format(number), "uuid": UUID.format(number), "serial": SERIAL.format(number)}
+        made = Box(self.network, self.folder / name, **{**marks, **changes})
         self.boxes.append(made)
         return made
 

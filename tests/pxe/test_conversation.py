@@ -57,13 +57,18 @@ def test_an_operator_orders_one_installation(boot: Coordinator) -> None:
     assert boot.order("/nodes/m1/reinstall", {"seconds": "60"}).status_code == 200
     assert boot.status()["nodes"]["m1"]["boot"]["state"] == "armed"
     assert node.get("/v1/backends").status_code == 200  # nothing has happened yet
+    assert node.report("base", "done").status_code == 200
+    assert set(boot.status()["nodes"]["m1"]["stages"]) == {"base"}
     assert m1.ask() == "m1"
     assert m1.values["wipe"] == "any"
     assert m1.report("m1", "started").status_code == 200
     assert node.get("/v1/backends").status_code == 401  # its disk is being overwritten
+    assert boot.status()["nodes"]["m1"]["stages"] == {}  # and what was done on it is gone
     assert m1.report("m1", "installed").status_code == 200
     assert m1.ask() == "_local"
-    assert boot.machine("m1").enrol().status_code == 200  # with a new credential
+    again = boot.machine("m1").enrolled()  # with a new credential
+    assert again.report("base", "done").status_code == 200
+    assert set(boot.status()["nodes"]["m1"]["stages"]) == {"base"}
 
 
 def test_an_order_is_dead_after_its_time(boot: Coordinator) -> None:
@@ -247,3 +252,33 @@ def test_the_log_tells_the_doctor(boot: Coordinator) -> None:
         ("52:54:00:00:00:11", "m1", "install", "m1 is new"),
         ("52:54:00:00:00:99", "-", "unknown", "it is not in the spec"),
     ]
+
+
+def test_an_installer_that_is_heard_only_at_its_end(tmp_path: Path) -> None:
+    with bootable(tmp_path, m1="installer") as boot:
+        m1 = machine(boot, 11)
+        m1.install("m1")
+        node = boot.machine("m1").enrolled()
+        boot.order("/nodes/m1/reinstall")
+        assert m1.ask() == "m1"
+        assert m1.report("m1", "installed").status_code == 200
+        assert node.get("/v1/backends").status_code == 401
+        assert boot.machine("m1").enrol().status_code == 200
+
+
+def test_an_installer_reads_its_file(boot: Coordinator) -> None:
+    seed = boot.out.root / "pxe" / "seed" / "m1"
+    seed.mkdir(parents=True, exist_ok=True)
+    for name in ("preseed.cfg", "kickstart.cfg", "autoinstall.yaml", "meta-data", "vendor-data", "enrol.curl"):
+        (seed / name).write_text(f"# {name}\n")
+    served = {
+        "/seed/m1/preseed.cfg": "preseed.cfg", "/seed/m1/kickstart.cfg": "kickstart.cfg",
+        "/seed/m1/autoinstall/user-data": "autoinstall.yaml", "/seed/m1/autoinstall/meta-data": "meta-data",
+        "/seed/m1/autoinstall/vendor-data": "vendor-data",
+    }  # fmt: skip
+    with boot.boot() as client:
+        assert {path: client.get(path).text for path in served} == {
+            path: f"# {name}\n" for path, name in served.items()
+        }
+        for path in ("/seed/m1/enrol.curl", "/seed/m1/autoinstall/network-config", "/seed/m2/preseed.cfg"):
+            assert client.get(path).status_code == 404, path
