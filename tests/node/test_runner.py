@@ -3,6 +3,7 @@
 import re
 import stat
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,36 @@ def test_repeated_power_cuts_at_random_moments_lose_nothing(machine: Machine, co
     assert status == 0, output
     assert len(set(coordinator.digests)) == 1
     assert set(reported("done")) <= set(coordinator.reports())
+
+
+# Remembers the contents that were made durable, by their digest.
+SYNC = """#!/bin/sh
+for file; do [ ! -f "$file" ] || : >"/var/stand-in/durable-$(sha256sum <"$file" | cut -c1-64)"; done
+"""
+
+
+def test_a_power_cut_that_empties_what_was_not_durable_loses_no_report(
+    machine: Machine, coordinator: Coordinator
+) -> None:
+    """A file system may keep a new file's name and lose its content."""
+    machine.write("usr/local/sbin/sync", SYNC, 0o755)
+    base = machine.read(f"{KUBESEED}/stage/base")
+    stage(machine, "base", "apply() { touch /var/stand-in/reached; exec /usr/bin/sleep 60; }")
+    coordinator.rules["/v1/reports"] = lambda _: refusal(503, "busy")
+    machine.start()
+    assert wait_for(machine, "var/stand-in/reached", seconds=30)
+    machine.cut_power()
+    queue = [path for path in machine.path("var/lib/kubeseed/report").iterdir() if path.is_file()]
+    for path in queue:
+        if not machine.path(f"var/stand-in/durable-{sha256(path.read_bytes()).hexdigest()}").exists():
+            path.write_bytes(b"")
+    machine.write(f"{KUBESEED}/stage/base", base, 0o755)
+    coordinator.asked.clear()
+    coordinator.rules["/v1/reports"] = lambda _: Answer()
+    status, output = machine.boot()
+    assert status == 0, output
+    last_words = dict(word.split() for word in coordinator.reports())
+    assert last_words == dict.fromkeys(STAGES, "done")
 
 
 def test_a_failure_is_tried_again_with_its_log_in_the_report(machine: Machine, coordinator: Coordinator) -> None:
