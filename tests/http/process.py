@@ -28,7 +28,9 @@ import httpx
 
 from http_server.coordinator import assemble, serve
 from http_server.request_log import start_logging
-from http_server.settings import Listen, Out, Settings
+from http_server.settings import EtcdAddress, Listen, Out, Settings
+from tests.backup.etcd import Member
+from tests.http.etcd import share
 from tests.http.outfolder import OutFolder, make_out
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -64,12 +66,15 @@ class Coordinator:
     boot_port: int
     process: BaseProcess | None = None
     logs: list[Path] = field(default_factory=list)
+    shared: EtcdAddress | None = None
 
     def start(self, failpoint: str = "", *, wait: bool = True) -> None:
         """A process forked from one that has the modules loaded; it does what `kubeseed serve` does."""
         self.logs.append(self.out.root.parent / f"serve-{len(self.logs)}.log")
         listen = (Listen("127.0.0.1", self.port), Listen("127.0.0.1", self.boot_port))
-        self.process = FORKS.Process(target=_serve, args=(self.out.root, listen, self.logs[-1], failpoint))
+        self.process = FORKS.Process(
+            target=_serve, args=(Out(self.out.root, self.shared), listen, self.logs[-1], failpoint)
+        )
         self.process.start()
         if wait:
             self.wait_until_ready()
@@ -210,14 +215,14 @@ def unpack(archive: bytes) -> dict[str, bytes]:
         return {member.name: (opened.extractfile(member) or io.BytesIO()).read() for member in opened}
 
 
-def _serve(root: Path, listen: tuple[Listen, Listen], log: Path, failpoint: str) -> None:
+def _serve(out: Out, listen: tuple[Listen, Listen], log: Path, failpoint: str) -> None:
     """Runs in the forked process."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.environ["KUBESEED_FAILPOINT"] = failpoint
     start_logging(as_json=False)
-    serve(Settings(Out(root), *listen, images=root.parent / "images", tftp=root.parent / "tftp"))
+    serve(Settings(out, *listen, images=out.root.parent / "images", tftp=out.root.parent / "tftp"))
 
 
 @functools.cache
@@ -241,10 +246,14 @@ def fresh_out(folder: Path, port: int, join: str = "certificate", api_servers: I
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, failpoint: str = "", **more: Any) -> Iterator[Coordinator]:
+def running(
+    folder: Path, *, failpoint: str = "", shared: EtcdAddress | None = None, member: Member | None = None, **more: Any
+) -> Iterator[Coordinator]:
     """A coordinator of a fresh OUT below `folder`; always stopped by its own pid at the end."""
     port, boot_port = free_port(), free_port()
-    coordinator = Coordinator(fresh_out(folder, port, **more), port, boot_port)
+    coordinator = Coordinator(fresh_out(folder, port, **more), port, boot_port, shared=shared)
+    if shared:
+        share(coordinator.out.root, shared, member)
     coordinator.start(failpoint)
     try:
         yield coordinator
