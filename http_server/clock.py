@@ -11,6 +11,9 @@ class Clock(Protocol):
     def now(self) -> float:
         """The present, never before any earlier answer."""
 
+    def since(self) -> float:
+        """From when on what begins now should be valid: the system's own word, which may be before `now`."""
+
 
 class HighWaterClock:
     """The system's clock, held at the highest mark ever seen; `mark` comes from the store at start."""
@@ -23,6 +26,10 @@ class HighWaterClock:
         """The present, or the mark while the system's clock is behind it."""
         self._mark = max(self._mark, self._source())
         return self._mark
+
+    def since(self) -> float:
+        """The system's present, also while it is behind the mark: the mark may come from a clock that ran ahead."""
+        return min(self._source(), self.now())
 
     def raise_to(self, mark: float) -> None:
         """Lifts the mark to the newest time that the store remembers."""

@@ -1,6 +1,7 @@
 """Knows how the coordinator is put together from OUT: what is checked first, and in which order things are made."""
 
 import asyncio
+import ctypes
 import logging
 import resource
 import sqlite3
@@ -25,7 +26,7 @@ from http_server.kubernetes_api import RequestsKubernetes
 from http_server.limit import Rate
 from http_server.model import AuditEvent, AuditRow
 from http_server.order import OrderFile
-from http_server.ports import Keyring, Store, Transaction
+from http_server.ports import Keyring, Store, StoreUnavailableError, Transaction
 from http_server.private_file import FOLDER, check_private
 from http_server.routes import ROUTES, Listener
 from http_server.server import Door, bind, bind_private, lock, run
@@ -37,6 +38,7 @@ from http_server.store_history import newest, open_store
 from http_server.store_sqlite import backup_sqlite
 
 log = logging.getLogger("kubeseed.coordinator")
+_PR_SET_DUMPABLE = 4  # prctl(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,27 @@ def assemble(settings: Settings, source: Callable[[], float] = time.time) -> Ite
     was_there = out.store.exists()
     store = open_store(out, cluster, clock.now)
     try:
-        clock.raise_to(store.mark())
-        fresh = not store.read(lambda view: view.cluster()) if out.etcd else not was_there
-        keyring = AesKeyring(load_keyring_key(out.keyring_key, store_is_new=fresh), cluster)
-        initialise(store, keyring, inventory_file.current, clock)
-        keysets = _opened_keysets(store, keyring)
-        yield _wire(settings, inventory_file, store, keyring, clock, keysets)
+        with _told_when_unavailable():
+            clock.raise_to(store.mark())
+            fresh = not store.read(lambda view: view.cluster()) if out.etcd else not was_there
+            keyring = AesKeyring(load_keyring_key(out.keyring_key, store_is_new=fresh), cluster)
+            initialise(store, keyring, inventory_file.current, clock)
+            keysets = _opened_keysets(store, keyring)
+            ready = _wire(settings, inventory_file, store, keyring, clock, keysets)
+        yield ready
     finally:
         store.close()
+
+
+@contextmanager
+def _told_when_unavailable() -> Iterator[None]:
+    """What is a 503 while it runs is a reason not to start."""
+    try:
+        yield
+    except StoreUnavailableError as error:
+        raise StartError(
+            f"the store cannot be used: {error}", "see that the disk has room and can be written, or that etcd answers"
+        ) from None
 
 
 def _wire(
@@ -113,7 +128,7 @@ def _wire(
         upload_gate=asyncio.Semaphore(limits.uploads),
         images=ImageIndex(settings.images),
     )
-    tls = ServerTls(load_root(settings.out), clock.now, lambda fresh: _announce(store, fresh))
+    tls = ServerTls(load_root(settings.out), clock, lambda fresh: _announce(store, fresh))
     tls.keep(inventory_file.current.hosts)
     return Coordinator(context, tls)
 
@@ -162,15 +177,23 @@ def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT."""
     check_out(settings.out)
     _limit_process()
-    held = lock(settings.out)
+    held = _locked(settings.out)
     with assemble(settings) as coordinator:
         asyncio.run(_serve(coordinator))
     del held
 
 
+def _locked(out: Out) -> int:
+    try:
+        return lock(out)
+    except OSError as error:
+        raise StartError(f"{out.state} cannot be written: {error.strerror}", "the state is kept there") from None
+
+
 def _limit_process() -> None:
-    """As many connections as the system allows, and no core file: keys are in memory."""
+    """As many connections as the system allows, and no core dump, to a file or to a pipe: keys are in memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from http_server.clock import Clock
 from http_server.errors import StartError
 from http_server.inventory import Leaf
 from http_server.model import Grant
@@ -25,25 +26,33 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A certificate with its key in one PEM, what to verify the other side with, and when to make a new one."""
+    """A certificate with its key in one PEM, what to verify the other side with, its begin, and when it is renewed."""
 
     pem: Secret
     trust: bytes
     serial: int
+    begins: float
     renew_at: float
 
+    def due(self, now: float, since: float) -> bool:
+        """Whether a new one is needed: half of its life is over, or it was made by a clock that ran ahead."""
+        return self.renew_at <= now or since < self.begins
 
-def make_identity(profile: Leaf, epoch: int, authority: Authority, now: float) -> Identity:
+
+def make_identity(profile: Leaf, epoch: int, authority: Authority, now: float, since: float | None = None) -> Identity:
     """A fresh key and its certificate; renewed at half its life."""
     key = make_ec_key()
-    certificate = issue(Grant(HOLDER, epoch, profile), key.public_key(), authority, now)
+    certificate = issue(Grant(HOLDER, epoch, profile), key.public_key(), authority, now, since)
     end = certificate.not_valid_after_utc.timestamp()
     if end <= now:
         raise StartError(
             "the authority of the coordinator's certificate has expired", "make a new root: kubeseed generate"
         )
     pem = Secret(certificate_pem(certificate) + key_pem(key).reveal())
-    return Identity(pem, certificate_pem(authority.certificate), certificate.serial_number, now + (end - now) / 2)
+    begin = certificate.not_valid_before_utc.timestamp()
+    return Identity(
+        pem, certificate_pem(authority.certificate), certificate.serial_number, begin, now + (end - now) / 2
+    )
 
 
 def server_profile(hosts: tuple[str, ...]) -> Leaf:
@@ -77,26 +86,27 @@ def load_root(out: Out) -> Authority:
 class ServerTls:
     """The TLS listener's context. A renewed certificate goes into the living one: open connections do not notice."""
 
-    def __init__(self, root: Authority, now: Callable[[], float], announce: Callable[[Identity], None]) -> None:
+    def __init__(self, root: Authority, clock: Clock, announce: Callable[[Identity], None]) -> None:
         self._root = root
-        self._now = now
+        self._clock = clock
         self._announce = announce
         self._hosts: tuple[str, ...] = ()
-        self._renew_at = 0.0
+        self._held: Identity | None = None
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.set_ciphers(CIPHERS)
         self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
 
     def keep(self, hosts: tuple[str, ...]) -> None:
-        """Makes a new certificate when the hosts changed or half of its life is over."""
-        if hosts == self._hosts and self._now() < self._renew_at:
+        """Makes a new certificate when the hosts changed or the one it has is due."""
+        now, since = self._clock.now(), self._clock.since()
+        if hosts == self._hosts and self._held and not self._held.due(now, since):
             return
         try:
-            fresh = make_identity(server_profile(hosts), 0, self._root, self._now())
+            fresh = make_identity(server_profile(hosts), 0, self._root, now, since)
         except AuthorityError as error:
             raise StartError(f"the root of the seeds: {error}", "give the nodes seeds under a new root") from None
         self._announce(fresh)
         with in_memory(fresh.pem.reveal()) as path:
             self.context.load_cert_chain(path)
-        self._hosts, self._renew_at = hosts, fresh.renew_at
+        self._hosts, self._held = hosts, fresh

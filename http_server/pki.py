@@ -49,11 +49,18 @@ def _sign(builder: x509.CertificateBuilder, issuer: x509.Name, public: PublicKey
     return whole.sign(key, hashes.SHA256())
 
 
-def issue(grant: Grant, public: PublicKey, authority: Authority, now: float) -> x509.Certificate:
-    """The certificate that the grant promises, for this key: from one hour ago, never beyond the authority's end."""
+def issue(
+    grant: Grant, public: PublicKey, authority: Authority, now: float, since: float | None = None
+) -> x509.Certificate:
+    """The certificate that the grant promises, for this key: from one hour ago, never beyond the authority's life.
+
+    `since` is earlier than `now` while the system's clock is behind a mark that a wrong clock may have left.
+    """
     profile = grant.profile
-    start = datetime.fromtimestamp(now - BACKDATE, UTC)
-    end = min(start + timedelta(days=profile.days, seconds=BACKDATE), authority.certificate.not_valid_after_utc)
+    start = datetime.fromtimestamp(min(now, since or now) - BACKDATE, UTC)
+    start = max(start, min(authority.certificate.not_valid_before_utc, datetime.fromtimestamp(now - BACKDATE, UTC)))
+    end = datetime.fromtimestamp(now, UTC) + timedelta(days=profile.days)
+    end = min(end, authority.certificate.not_valid_after_utc)
     if end.timestamp() <= now:
         raise AuthorityError("the authority has expired")
     builder = x509.CertificateBuilder().subject_name(_subject(profile)).not_valid_before(start).not_valid_after(end)

@@ -5,7 +5,9 @@ import hashlib
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509 import Certificate
 
+from http_server.clock import Clock
 from http_server.errors import ApiError, forbidden, unavailable
+from http_server.failpoint import reach
 from http_server.keyset import authority
 from http_server.model import Grant
 from http_server.pki import Authority, AuthorityError, PublicKey, RequestError, certificate_pem, issue, parse_request
@@ -26,7 +28,9 @@ def certificate(context: Context, call: Call) -> Answer:
         require_live(context, transaction, call)
         epoch = current_claim(transaction).epoch
         signer = authority(context.keyset(transaction, epoch), profile.authority)
-        issued = _issue(Grant(call.caller.node, epoch, profile), public, signer, context.clock.now())
+        reach("before-sign")
+        issued = _issue(Grant(call.caller.node, epoch, profile), public, signer, context.clock)
+        reach("after-sign")
         detail = {"kind": kind, "epoch": str(epoch), "serial": f"{issued.serial_number:x}", "spki": spki_digest(public)}
         transaction.record(event(call, "certificate-issued", **detail))
         return certificate_pem(issued), epoch
@@ -42,9 +46,9 @@ def _public_key(body: bytes) -> PublicKey:
         raise ApiError(422, "unusable-request", str(error)) from None
 
 
-def _issue(grant: Grant, public: PublicKey, signer: Authority, now: float) -> Certificate:
+def _issue(grant: Grant, public: PublicKey, signer: Authority, clock: Clock) -> Certificate:
     try:
-        return issue(grant, public, signer, now)
+        return issue(grant, public, signer, clock.now(), clock.since())
     except AuthorityError as error:
         raise unavailable("authority-expired", "the cluster's authority has expired", str(error)) from None
 

@@ -27,14 +27,15 @@ class ClientIdentity:
         """The certificate and key, and the CA under which the API servers must show themselves."""
         with self._lock:
             epoch = self._store.read(current_claim).epoch
-            if self._held is None or self._held[0] != epoch or self._held[1].renew_at <= self._clock.now():
-                self._held = (epoch, self._make(epoch))
+            now, since = self._clock.now(), self._clock.since()
+            if self._held is None or self._held[0] != epoch or self._held[1].due(now, since):
+                self._held = (epoch, self._make(epoch, now, since))
             return self._held[1]
 
-    def _make(self, epoch: int) -> Identity:
+    def _make(self, epoch: int, now: float, since: float) -> Identity:
         keyset = self._store.read(lambda view: self._keysets.get(view, epoch, self._keyring))
         try:
-            fresh = make_identity(CLIENT, epoch, authority(keyset, AuthorityName.KUBERNETES), self._clock.now())
+            fresh = make_identity(CLIENT, epoch, authority(keyset, AuthorityName.KUBERNETES), now, since)
         except AuthorityError as error:
             raise KubernetesUnavailableError(str(error)) from None
         self._store.transact(lambda transaction: transaction.record(own_certificate("client", fresh)))

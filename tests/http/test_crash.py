@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.http import etcd
 from tests.http.process import Coordinator, Machine, running
 from tests.http.test_certificate import p256, request
 
@@ -101,9 +102,9 @@ CHANGES = {
 REPEATED = {"certificate", "deliver", "revoke", "rearm", "reassign"}  # each answer has a row of its own
 
 
-@pytest.fixture
-def coordinator(tmp_path: Path) -> Iterator[Coordinator]:
-    with running(tmp_path) as started:
+@pytest.fixture(params=["sqlite", "etcd"])
+def coordinator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Coordinator]:
+    with running(tmp_path, shared=etcd.fresh_address() if request.param == "etcd" else None) as started:
         yield started
 
 
@@ -136,6 +137,19 @@ def test_killed_at_a_failpoint(coordinator: Coordinator, name: str, point: str) 
     assert (change.seen(coordinator.status()) == before) is not happened or name == "certificate"
     assert change.make(machine).status_code in {200, 202}
     assert rows(coordinator, change.action) - earlier == int(happened) + (1 if name in REPEATED or not happened else 0)
+
+
+@pytest.mark.parametrize("point", ["before-sign", "after-sign"])
+def test_killed_while_it_signs(coordinator: Coordinator, point: str) -> None:
+    """A certificate that was signed and not recorded was never given away, and the next one is a new one."""
+    worker = coordinator.machine("w1").enrolled()
+    with restarted(coordinator, f"{point}:1"):
+        with pytest.raises(httpx.TransportError):
+            worker.post("/v1/certificates/kubelet-serving", pem=request(p256()))
+        assert coordinator.wait_for_death() == -signal.SIGKILL
+    assert rows(coordinator, "certificate-issued") == 0
+    assert worker.post("/v1/certificates/kubelet-serving", pem=request(p256())).status_code == 200
+    assert rows(coordinator, "certificate-issued") == 1
 
 
 def answers_before(name: str) -> int:
