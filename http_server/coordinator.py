@@ -176,7 +176,7 @@ def _opened_keysets(store: Store, keyring: Keyring) -> KeysetCache:
 def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT."""
     check_out(settings.out)
-    _limit_process()
+    limit_process()
     held = _locked(settings.out)
     with assemble(settings) as coordinator:
         asyncio.run(_serve(coordinator))
@@ -190,7 +190,7 @@ def _locked(out: Out) -> int:
         raise StartError(f"{out.state} cannot be written: {error.strerror}", "the state is kept there") from None
 
 
-def _limit_process() -> None:
+def limit_process() -> None:
     """As many connections as the system allows, and no core dump, to a file or to a pipe: keys are in memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

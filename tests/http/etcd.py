@@ -2,10 +2,12 @@
 
 import atexit
 import functools
+import json
 import random
 import secrets
 import shutil
 import tempfile
+from base64 import b64decode
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -54,6 +56,12 @@ def fresh_address(*members: Member) -> EtcdAddress:
 def text(address: EtcdAddress) -> str:
     """As an operator types it."""
     return f"etcd:{','.join(address.endpoints)}{address.prefix}"
+
+
+def everything(address: EtcdAddress) -> dict[str, bytes]:
+    """Every key below the address's prefix, and its value, as etcd keeps them."""
+    told = json.loads(common().members[0].etcdctl("get", "--prefix", f"{address.prefix}/", "-w", "json"))
+    return {b64decode(one["key"]).decode(): b64decode(one.get("value", "")) for one in told.get("kvs", ())}
 
 
 def put_files(folder: Path, member: Member | None = None) -> Path:

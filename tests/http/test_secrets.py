@@ -1,7 +1,12 @@
 """No live secret in logs, arguments, environment, error texts, world-readable files, or in the store in clear."""
 
 import contextlib
+import os
+import re
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +16,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from http_server.keyring import AesKeyring, KeyringError
 from http_server.secret import Secret
+from http_server.settings import EtcdAddress
+from tests.http import etcd
 from tests.http.kubernetes import ApiServer
-from tests.http.process import Coordinator, free_port, running, unpack
+from tests.http.process import REPOSITORY, Coordinator, free_port, running, unpack
 
 
 def der_of(pem: bytes) -> bytes:
@@ -22,10 +29,10 @@ def der_of(pem: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def a_whole_cluster(folder: Path) -> Iterator[tuple[Coordinator, dict[str, bytes]]]:
+def a_whole_cluster(folder: Path, shared: EtcdAddress | None) -> Iterator[tuple[Coordinator, dict[str, bytes]]]:
     """A coordinator that has handed out everything it has, and all the secrets that passed through it."""
     port = free_port()
-    with running(folder, join="token", api_servers=[f"127.0.0.1:{port}"]) as coordinator:
+    with running(folder, join="token", api_servers=[f"127.0.0.1:{port}"], shared=shared) as coordinator:
         first, worker = coordinator.machine("m1").enrolled(), coordinator.machine("w1").enrolled()
         first.initialise()
         keys = unpack(first.get("/v1/pki").content)
@@ -63,8 +70,10 @@ def needles(name: str, secret: bytes) -> list[bytes]:
     return [secret, *([bytes.fromhex(secret.decode())] if name in {"keyring", "seed", "credential"} else [])]
 
 
-def test_nothing_leaks(tmp_path: Path) -> None:
-    with a_whole_cluster(tmp_path) as (coordinator, secrets):
+@pytest.mark.parametrize("store", ["sqlite", "etcd"])
+def test_nothing_leaks(tmp_path: Path, store: str) -> None:
+    shared = etcd.fresh_address() if store == "etcd" else None
+    with a_whole_cluster(tmp_path, shared) as (coordinator, secrets):
         assert coordinator.process is not None
         proc = Path(f"/proc/{coordinator.process.pid}")
         places = {
@@ -74,8 +83,10 @@ def test_nothing_leaks(tmp_path: Path) -> None:
         }  # fmt: skip
         for file in (coordinator.out.root / "state").glob("coordinator.db*"):
             places[file.name] = file.read_bytes()
-        for path in (coordinator.out.root / "state").rglob("*"):
-            if path.stat().st_mode & 0o077:
+        if shared:
+            places |= {f"etcd {key}": value for key, value in etcd.everything(shared).items()}
+        for path in coordinator.out.root.rglob("*"):
+            if path.is_file() and path.stat().st_mode & 0o077:
                 places[str(path)] = path.read_bytes()
         found = [
             (place, name)
@@ -86,6 +97,23 @@ def test_nothing_leaks(tmp_path: Path) -> None:
         ]
         assert found == []
         assert {"pki/ca.key", "pki/sa.key", "encryption", "token", "credential", "seed", "keyring"} <= set(secrets)
+
+
+def test_a_crash_leaves_no_core_file(coordinator: Coordinator) -> None:
+    """No file by the limit, and no pipe to a collector of dumps, which the limit does not stop."""
+    assert coordinator.process is not None
+    pid = coordinator.process.pid
+    assert pid is not None
+    assert re.search(r"Max core file size +0 +0 ", Path(f"/proc/{pid}/limits").read_text())
+    folder = Path(f"/proc/{pid}/cwd").resolve()
+    before = set(folder.glob("core*"))
+    os.kill(pid, signal.SIGSEGV)
+    assert coordinator.wait_for_death() == -signal.SIGSEGV
+    assert set(folder.glob("core*")) == before
+    get_dumpable = "ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)"
+    code = f"import ctypes, http_server.coordinator as c; c.limit_process(); print({get_dumpable})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    assert done.stdout == "0\n"
 
 
 def test_the_search_can_find() -> None:
