@@ -13,7 +13,7 @@ from generator.errors import ExitCode, KubeseedError
 from generator.image import cli as cli_image
 from generator.vm import cli as cli_vm
 from http_server import cli as cli_coordinator
-from http_server import cli_backup, cli_restore
+from http_server import cli_backup, cli_restore, cli_store
 
 DEBUG = "KUBESEED_DEBUG"
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich and its Markdown reader would take three times as long as the rest of `--help`
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_COORDINATOR = (cli_coordinator, cli_backup, cli_restore)
+_COORDINATOR = (cli_coordinator, cli_store, cli_backup, cli_restore)
 for commands in (cli_spec, cli_import, cli_generate, cli_seed, *_COORDINATOR, cli_vm, cli_image, cli_pxe):
     commands.register(app)
 

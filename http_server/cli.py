@@ -79,7 +79,7 @@ def serve(
     from http_server.request_log import start_logging
 
     settings = Settings(
-        _out(out, store),
+        out_of(out, store),
         _listen(listen),
         _listen(boot_listen) or Settings(Out(out)).boot_listen,
         log is LogForm.JSON,
@@ -91,7 +91,8 @@ def serve(
         run(settings)
 
 
-def _out(out: Path, store: str | None) -> Out:
+def out_of(out: Path, store: str | None) -> Out:
+    """OUT with the store that was named, or its own."""
     try:
         return Out(out, parse_store(store) if store else None)
     except ValueError as error:
@@ -221,10 +222,10 @@ def reassign_init(out: OutFolder) -> None:
 
 def audit_verify(out: OutFolder, store: StoreOption = None) -> None:
     """Check that no audit row was changed, removed or moved."""
-    from http_server.coordinator import check_audit
+    from http_server.upkeep import check_audit
 
     with told():
-        typer.echo(check_audit(_out(out, store)))
+        typer.echo(check_audit(out_of(out, store)))
 
 
 def audit_tail(
@@ -233,52 +234,21 @@ def audit_tail(
     store: StoreOption = None,
 ) -> None:
     """Print the newest audit rows, whether the coordinator runs or not."""
-    from http_server.coordinator import newest_events
     from http_server.service.operator import row_data
     from http_server.table import event_line
+    from http_server.upkeep import newest_events
 
     with told():
-        for row in newest_events(_out(out, store), count):
+        for row in newest_events(out_of(out, store), count):
             typer.echo(event_line(row_data(row)))
-
-
-def backup_store(
-    out: OutFolder,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Must not exist yet.", show_default=False)],
-) -> None:
-    """Copy the store while the coordinator runs. Keys in it stay encrypted: keep OUT/state/keyring.key elsewhere."""
-    from http_server.coordinator import backup
-
-    with told():
-        typer.echo(backup(Out(out), file))
-
-
-def restore_store(
-    out: OutFolder,
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE", help="What backup-store wrote, or store.sealed of a backup.", show_default=False
-        ),
-    ],
-) -> None:
-    """Put a copy of the store back. Seeds that were not used when it was made must be re-armed."""
-    from http_server.coordinator import check_out
-    from http_server.restore import restore
-    from http_server.server import lock
-
-    with told():
-        check_out(Out(out))
-        held = lock(Out(out))
-        typer.echo(restore(Out(out), file))
-        del held
 
 
 def register(app: typer.Typer) -> None:
     """Mounts the coordinator's commands on the program."""
-    for command in (serve, status, events, approve, reassign_init, backup_store, restore_store):
+    for command in (serve, status, events, approve, reassign_init):
         app.command()(command)
     node = typer.Typer(help="Decide about one node.", no_args_is_help=True)
+    node.command()(approve)
     node.command()(revoke)
     node.command()(rearm)
     node.command()(reinstall)

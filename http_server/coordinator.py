@@ -3,13 +3,13 @@
 import asyncio
 import ctypes
 import logging
+import os
 import resource
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 from http_server.app import Traffic, build_app
 from http_server.assets import ImageIndex
@@ -20,11 +20,11 @@ from http_server.errors import StartError
 from http_server.identity import Identity, ServerTls, load_root
 from http_server.inventory import Inventory
 from http_server.inventory_file import InventoryFile
-from http_server.keyring import AesKeyring, KeyringError, load_keyring_key
+from http_server.keyring import AesKeyring, KeyringError, load_keyring_keys
 from http_server.keyset import make_keyset
 from http_server.kubernetes_api import RequestsKubernetes
 from http_server.limit import Rate
-from http_server.model import AuditEvent, AuditRow
+from http_server.model import AuditEvent
 from http_server.order import OrderFile
 from http_server.ports import Keyring, Store, StoreUnavailableError, Transaction
 from http_server.private_file import FOLDER, check_private
@@ -34,8 +34,9 @@ from http_server.service.background import serve_cluster, watch
 from http_server.service.client_identity import ClientIdentity, own_certificate
 from http_server.service.context import ONCE_A_MINUTE, Context, KeysetCache, current_claim, open_epoch
 from http_server.settings import Listen, Out, Settings
-from http_server.store_history import newest, open_store
-from http_server.store_sqlite import backup_sqlite
+from http_server.shelf import Shelf, take_pushed
+from http_server.store_etcd import EtcdStore
+from http_server.store_history import open_store
 
 log = logging.getLogger("kubeseed.coordinator")
 _PR_SET_DUMPABLE = 4  # prctl(2)
@@ -81,9 +82,12 @@ def assemble(settings: Settings, source: Callable[[], float] = time.time) -> Ite
         with _told_when_unavailable():
             clock.raise_to(store.mark())
             fresh = not store.read(lambda view: view.cluster()) if out.etcd else not was_there
-            keyring = AesKeyring(load_keyring_key(out.keyring_key, store_is_new=fresh), cluster)
+            keyring = AesKeyring(load_keyring_keys(out.keyring_key, store_is_new=fresh), cluster)
             initialise(store, keyring, inventory_file.current, clock)
             keysets = _opened_keysets(store, keyring)
+            if shelf := shelf_of(store):
+                take_pushed(shelf, keyring, out)
+                inventory_file.refresh()
             ready = _wire(settings, inventory_file, store, keyring, clock, keysets)
         yield ready
     finally:
@@ -109,7 +113,7 @@ def _wire(
     clock: HighWaterClock,
     keysets: KeysetCache,
 ) -> Coordinator:
-    limits = settings.limits
+    limits, shelf = settings.limits, shelf_of(store)
     identity = ClientIdentity(store, keyring, keysets, clock)
     context = Context(
         settings=settings,
@@ -123,6 +127,7 @@ def _wire(
         enrol_rate=Rate(limits.enrol_rate),
         alarm_rate=Rate(ONCE_A_MINUTE),
         keysets=keysets,
+        take_pushed=partial(take_pushed, shelf, keyring, settings.out) if shelf else lambda: False,
         backups=prepared(settings.out.backups),
         orders=OrderFile(settings.out.restore_order),
         upload_gate=asyncio.Semaphore(limits.uploads),
@@ -131,6 +136,11 @@ def _wire(
     tls = ServerTls(load_root(settings.out), clock, lambda fresh: _announce(store, fresh))
     tls.keep(inventory_file.current.hosts)
     return Coordinator(context, tls)
+
+
+def shelf_of(store: Store) -> Shelf | None:
+    """Where inventories are pushed to; only a shared store has one."""
+    return Shelf(store.etcd, store.prefix) if isinstance(store, EtcdStore) else None
 
 
 def _announce(store: Store, fresh: Identity) -> None:
@@ -177,17 +187,21 @@ def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT."""
     check_out(settings.out)
     limit_process()
-    held = _locked(settings.out)
-    with assemble(settings) as coordinator:
+    with alone(settings.out), assemble(settings) as coordinator:
         asyncio.run(_serve(coordinator))
-    del held
 
 
-def _locked(out: Out) -> int:
+@contextmanager
+def alone(out: Out) -> Iterator[None]:
+    """As the only coordinator, or the only command in its place, of this OUT."""
     try:
-        return lock(out)
+        held = lock(out)
     except OSError as error:
         raise StartError(f"{out.state} cannot be written: {error.strerror}", "the state is kept there") from None
+    try:
+        yield
+    finally:
+        os.close(held)
 
 
 def limit_process() -> None:
@@ -225,49 +239,3 @@ async def _serve(coordinator: Coordinator) -> None:
     finally:
         settings.out.socket.unlink(missing_ok=True)
     log.info("stopped")
-
-
-@contextmanager
-def _opened(out: Out) -> Iterator[Store]:
-    """The store for a look, with or without a running coordinator; opening checks the whole chain."""
-    if not out.etcd and not out.store.exists():
-        raise StartError(f"{out.store} is missing: the coordinator never ran here", f"kubeseed serve {out.root}")
-    store = open_store(out, InventoryFile(out.inventory).current.cluster, HighWaterClock().now)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def check_audit(out: Out) -> str:
-    """One sentence about a sound audit trail; StartError about any other."""
-    with _opened(out) as store:
-        rows = newest(store, 1)
-    return (
-        f"{rows[0].seq} audit rows, every one as it was written; the newest hash is {rows[0].hash}"
-        if rows
-        else "no audit rows"
-    )
-
-
-def newest_events(out: Out, count: int) -> tuple[AuditRow, ...]:
-    """The newest audit rows, oldest of them first."""
-    with _opened(out) as store:
-        return newest(store, count)
-
-
-def backup(out: Out, target: Path) -> str:
-    """Copies the store; says what the copy lacks."""
-    if out.etcd:
-        raise StartError("a shared store is copied by etcd's own means", "etcdctl snapshot save FILE")
-    if not out.store.exists():
-        raise StartError(f"{out.store} is missing: the coordinator never ran here", f"kubeseed serve {out.root}")
-    try:
-        backup_sqlite(out.store, target)
-    except FileExistsError:
-        raise StartError(f"{target} exists already", "name a new file") from None
-    except (OSError, sqlite3.Error) as error:
-        raise StartError(
-            f"the store could not be copied: {error}", "see that the disk has room and try again"
-        ) from None
-    return f"{target}: keys in it are encrypted, so keep a copy of {out.keyring_key} in another place"

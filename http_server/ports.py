@@ -89,7 +89,7 @@ class Transaction(View, Protocol):
         """Replaces the node's latch."""
 
     def put_sealed_keys(self, epoch: int, sealed: Mapping[str, bytes]) -> None:
-        """Keeps the key material of a new epoch."""
+        """Keeps the key material of an epoch; what it has is replaced."""
 
     def put_cluster(self, name: str) -> None:
         """Says whose store this is, once."""

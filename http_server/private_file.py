@@ -22,13 +22,23 @@ def create_private(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def replace_private(path: Path, data: bytes) -> None:
+def replace_private(path: Path, data: bytes, mode: int = FILE) -> None:
     """Replaces a file in one step. Not synced: for what may be lost in a power cut but never be torn."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, FILE)
     with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
         file.write(data)
     temporary.replace(path)
+
+
+def replace_durably(path: Path, data: bytes) -> None:
+    """Replaces a file in one step that survives a power cut: there is the old one or the new one, whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    create_private(temporary, data)
+    temporary.replace(path)
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

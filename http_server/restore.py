@@ -10,15 +10,16 @@ from http_server.boot import UNDER_WAY, BootState
 from http_server.clock import HighWaterClock
 from http_server.errors import StartError
 from http_server.inventory_file import InventoryFile
-from http_server.keyring import AesKeyring, KeyringError, load_keyring_key
+from http_server.keyring import AesKeyring, KeyringError, load_keyring_keys
 from http_server.model import AuditEvent, Enrolment, EnrolmentState
 from http_server.ports import Transaction
 from http_server.private_file import create_private
 from http_server.settings import Out
 from http_server.store_copy import is_sealed, opened_copy
-from http_server.store_history import open_sqlite
+from http_server.store_history import open_sqlite, open_store
 from http_server.store_sqlite import SqliteStore
 
+TOGETHER = 50  # nodes in one transaction of a shared store
 SIDE_FILES = ("-wal", "-shm")
 
 
@@ -40,12 +41,31 @@ def restore(out: Out, source: Path) -> str:
             lambda transaction: _kill_open(transaction, {name: n.generation for name, n in nodes.items()})
         )
     kept = f"the replaced store is {aside}; " if aside else ""
-    again = (
-        f"these must be re-armed before they may enrol: {', '.join(revoked)}"
-        if revoked
-        else "every node was enrolled in it"
-    )
-    return f"restored {source}; {kept}{again}. Revoke again whatever you revoked since the copy was made."
+    return f"restored {source}; {kept}{_again(revoked)}. Revoke again whatever you revoked since the copy was made."
+
+
+def accept(out: Out) -> str:
+    """Takes a shared store as it is, after its etcd was put back, and kills what is open in it, as `restore` does.
+
+    The former memory of the audit is replaced last, so that a stopped command has to be repeated.
+    """
+    inventory = InventoryFile(out.inventory).current
+    fresh = out.audit_head.with_name("audit.head.accepted")
+    fresh.unlink(missing_ok=True)
+    generations = list({name: node.generation for name, node in inventory.nodes.items()}.items())
+    revoked: list[str] = []
+    with closing(open_store(out, inventory.cluster, HighWaterClock().now, head=fresh)) as store:
+        for start in range(0, max(1, len(generations)), TOGETHER):
+            chunk = dict(generations[start : start + TOGETHER])
+            revoked += store.transact(lambda transaction, chunk=chunk: _kill_open(transaction, chunk))  # type: ignore[misc]
+    fresh.replace(out.audit_head)
+    return f"accepted the store as it is; {_again(revoked)}. Revoke again whatever you revoked since it was copied."
+
+
+def _again(revoked: list[str]) -> str:
+    if not revoked:
+        return "every node was enrolled in it"
+    return f"these must be re-armed before they may enrol: {', '.join(revoked)}"
 
 
 def _prepare(source: Path, out: Out) -> Path:
@@ -70,9 +90,9 @@ def _plain(data: bytes, source: Path, out: Out) -> bytes:
     """The store's own bytes; what a backup carries is sealed with the keyring's key."""
     if not is_sealed(data):
         return data
-    key = load_keyring_key(out.keyring_key, store_is_new=False)
+    keys = load_keyring_keys(out.keyring_key, store_is_new=False)
     try:
-        return opened_copy(data, AesKeyring(key, InventoryFile(out.inventory).current.cluster))
+        return opened_copy(data, AesKeyring(keys, InventoryFile(out.inventory).current.cluster))
     except KeyringError:
         wanted = "put back the keyring.key that was used then, and the OUT of the same cluster"
         raise StartError(f"{source} does not open with {out.keyring_key}", wanted) from None

@@ -140,6 +140,10 @@ class Out:
         return self.state / "audit.head"
 
     @property
+    def pushed(self) -> Path:
+        return self.state / "pushed"
+
+    @property
     def backups(self) -> Path:
         return self.state / "backups"
 

@@ -73,8 +73,8 @@ class EtcdStore:
     """ports.Store below one prefix of an etcd cluster."""
 
     def __init__(self, etcd: Etcd, prefix: str, head: Path, now: Callable[[], float]) -> None:
-        self._etcd = etcd
-        self._prefix = prefix
+        self.etcd = etcd
+        self.prefix = prefix
         self._head = head
         self._now = now
         self._moment = Moment()
@@ -107,8 +107,8 @@ class EtcdStore:
             self._problem = f"etcd: {error}"
 
     def _next(self, held: Moment) -> Moment:
-        folder = f"{self._prefix}/state/"
-        found = self._etcd.ask(get(self._key("head")), below(folder, above_revision=held.revision))
+        folder = f"{self.prefix}/state/"
+        found = self.etcd.ask(get(self._key("head")), below(folder, above_revision=held.revision))
         heads, entries = found.ranges
         link = decode_link(heads[0].value) if heads else Link(None, "")
         guard = heads[0].revision if heads else 0
@@ -122,7 +122,7 @@ class EtcdStore:
         return fresh
 
     def _key(self, *parts: object) -> str:
-        return "/".join((self._prefix, *map(str, parts)))
+        return "/".join((self.prefix, *map(str, parts)))
 
     # Committing
 
@@ -147,7 +147,7 @@ class EtcdStore:
                 return attempt
             reach("before-commit")
             try:
-                if self._etcd.change(self._key("head"), moment.guard, self._operations(attempt)):
+                if self.etcd.change(self._key("head"), moment.guard, self._operations(attempt)):
                     self._remember(attempt)
                     reach("after-commit")
                     return attempt
@@ -206,7 +206,7 @@ class EtcdStore:
 
     def _asked(self, *ranges: Operation) -> tuple[list[bytes], ...]:
         try:
-            found = self._etcd.ask(*ranges)
+            found = self.etcd.ask(*ranges)
         except EtcdError as error:
             raise StoreUnavailableError(f"etcd: {error}") from error
         return tuple([entry.value for entry in entries] for entries in found.ranges)
@@ -216,11 +216,11 @@ class EtcdStore:
         return decode_report(found[0]) if found else None
 
     def every(self) -> tuple[Report, ...]:
-        folder = f"{self._prefix}/report/"
+        folder = f"{self.prefix}/report/"
         return tuple(decode_report(value) for value in self._asked(below(folder))[0])
 
     def events(self, after: int, limit: int) -> tuple[AuditRow, ...]:
-        folder = f"{self._prefix}/audit/"
+        folder = f"{self.prefix}/audit/"
         found = self._asked(part(self._audit_key(after + 1), folder, limit))[0]
         return tuple(row for row in (decode_link(value).row for value in found) if row)
 
@@ -229,4 +229,4 @@ class EtcdStore:
         return row.at if row else 0.0
 
     def close(self) -> None:
-        self._etcd.close()
+        self.etcd.close()

@@ -17,17 +17,15 @@ from http_server.store_sqlite import SqliteStore, check_file, create
 ETCD_FILES = ("ca.crt", "client.crt", "client.key")
 
 
-def open_store(out: Out, cluster: str, now: Callable[[], float]) -> Store:
-    """The store that the coordinator of this cluster keeps, or shares."""
+def open_store(out: Out, cluster: str, now: Callable[[], float], head: Path | None = None) -> Store:
+    """The store that the coordinator of this cluster keeps, or shares. `head` replaces what is remembered of it."""
     if out.etcd:
-        return open_etcd(out.etcd, out.etcd_files, cluster, out.audit_head, now)
-    return open_sqlite(out.store, out.audit_head, now)
+        return open_etcd(out.etcd, out.etcd_files, cluster, head or out.audit_head, now)
+    return open_sqlite(out.store, head or out.audit_head, now)
 
 
-def open_etcd(
-    address: EtcdAddress, files: Path, cluster: str, head: Path, now: Callable[[], float], *, trusted: bool = False
-) -> EtcdStore:
-    """The shared store of a cluster. A rewritten or rolled-back one is refused, unless it is `trusted`."""
+def open_etcd(address: EtcdAddress, files: Path, cluster: str, head: Path, now: Callable[[], float]) -> EtcdStore:
+    """The shared store of a cluster. A rewritten or rolled-back one is refused."""
     for name in ETCD_FILES:
         if not (files / name).exists():
             raise StartError(f"{files / name} is missing", f"put etcd's {', '.join(ETCD_FILES)} into {files}")
@@ -35,8 +33,7 @@ def open_etcd(
     check_private(files / "client.key")
     store = EtcdStore(Etcd(address, files), address.prefix or f"/kubeseed/{cluster}", head, now)
     try:
-        if not trusted:
-            _check_history(store, head)
+        _check_history(store, head)
     except StoreUnavailableError as error:
         store.close()
         raise StartError(f"the shared store does not answer: {error}", "see that etcd has a majority") from None

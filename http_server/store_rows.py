@@ -203,7 +203,7 @@ class SqliteTransaction(SqliteView):
 
     def put_sealed_keys(self, epoch: int, sealed: Mapping[str, bytes]) -> None:
         for name, value in sorted(sealed.items()):
-            self._write("INSERT INTO sealed_key VALUES (?, ?, ?)", epoch, name, value)
+            self._write("INSERT OR REPLACE INTO sealed_key VALUES (?, ?, ?)", epoch, name, value)
 
     def put_cluster(self, name: str) -> None:
         self._write("INSERT INTO owner VALUES (1, ?)", name)

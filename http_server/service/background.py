@@ -33,8 +33,9 @@ class Teller:
 
 async def watch(context: Context, tls: ServerTls, hup: asyncio.Event) -> None:
     """Takes a new inventory within a second, at once after SIGHUP; a bad one is told and the good one stays."""
-    teller = Teller()
+    teller, pushed = Teller(), Teller()
     while True:
+        await asyncio.to_thread(take_once, context, pushed)
         try:
             await asyncio.wait_for(hup.wait(), WATCH_SECONDS)
         except TimeoutError:
@@ -43,6 +44,16 @@ async def watch(context: Context, tls: ServerTls, hup: asyncio.Event) -> None:
             forced = True
             hup.clear()
         await asyncio.to_thread(look_once, context, tls, teller, forced=forced)
+
+
+def take_once(context: Context, teller: Teller) -> None:
+    """One look at a shared store for a folder that another host generated and pushed."""
+    try:
+        if context.take_pushed():
+            log.info("took what was pushed to the shared store")
+        teller.tell("")
+    except (OSError, StoreUnavailableError) as error:
+        teller.tell(f"what was pushed to the shared store was not taken: {error}")
 
 
 def look_once(context: Context, tls: ServerTls, teller: Teller, *, forced: bool) -> None:

@@ -63,6 +63,7 @@ class Context:
     sightings: Sightings = field(default_factory=Sightings)
     kubernetes_gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     keysets: KeysetCache = field(default_factory=KeysetCache)
+    take_pushed: Callable[[], bool] = lambda: False
 
     @property
     def inventory(self) -> Inventory:

@@ -64,6 +64,13 @@ def everything(address: EtcdAddress) -> dict[str, bytes]:
     return {b64decode(one["key"]).decode(): b64decode(one.get("value", "")) for one in told.get("kvs", ())}
 
 
+def put_back(address: EtcdAddress, kept: dict[str, bytes]) -> None:
+    """The prefix as it was when `everything` was asked, as after a restored snapshot."""
+    common().members[0].etcdctl("del", "--prefix", f"{address.prefix}/")
+    for key, value in kept.items():
+        common().members[0].etcdctl("put", key, stdin=value.decode())
+
+
 def put_files(folder: Path, member: Member | None = None) -> Path:
     """The client's certificate where a coordinator looks for it."""
     pki = (member or common().members[0]).pki

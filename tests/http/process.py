@@ -34,7 +34,10 @@ from tests.http.etcd import share
 from tests.http.outfolder import OutFolder, make_out
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PROGRAM = "import typer; from http_server.cli import register; app = typer.Typer(); register(app); app()"
+PROGRAM = (
+    "import typer; from http_server import cli, cli_store; app = typer.Typer(); "
+    "cli.register(app); cli_store.register(app); app()"
+)
 START_SECONDS = 30.0
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.http.process"])

@@ -137,14 +137,14 @@ def test_a_secret_shows_stars_only() -> None:
 
 
 def test_sealed_values_open_only_in_their_own_place() -> None:
-    keyring = AesKeyring(Secret(b"k" * 32), "prod")
+    keyring = AesKeyring([Secret(b"k" * 32)], "prod")
     sealed = keyring.seal("kubernetes.key", 1, Secret(b"value"))
     assert keyring.unseal("kubernetes.key", 1, sealed).reveal() == b"value"
     assert keyring.seal("kubernetes.key", 1, Secret(b"value")) != sealed
     attempts = [
         (keyring, "kubernetes.key", 2, sealed), (keyring, "etcd.key", 1, sealed),
-        (AesKeyring(Secret(b"k" * 32), "staging"), "kubernetes.key", 1, sealed),
-        (AesKeyring(Secret(b"x" * 32), "prod"), "kubernetes.key", 1, sealed),
+        (AesKeyring([Secret(b"k" * 32)], "staging"), "kubernetes.key", 1, sealed),
+        (AesKeyring([Secret(b"x" * 32)], "prod"), "kubernetes.key", 1, sealed),
         (keyring, "kubernetes.key", 1, sealed[:-1]), (keyring, "kubernetes.key", 1, b""),
         (keyring, "kubernetes.key", 1, sealed[:20] + bytes([sealed[20] ^ 1]) + sealed[21:]),
     ]  # fmt: skip

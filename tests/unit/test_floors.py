@@ -59,7 +59,7 @@ SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("http_server.keyring", "http_server.keyset", "http_server.identity", "http_server.store_rows"),
     ("http_server.store_batch", "http_server.etcd"),
-    ("http_server.store_words",),
+    ("http_server.store_words", "http_server.shelf"),
     (
         "http_server.store_sqlite",
         "http_server.store_etcd",
@@ -74,10 +74,11 @@ SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
     ("http_server.request_log", "http_server.connection"),
     ("http_server.app", "http_server.admin", "http_server.table_boot"),
     ("http_server.table",),
-    ("http_server.server", "http_server.restore"),
+    ("http_server.server", "http_server.restore", "http_server.rekey"),
     ("http_server.coordinator",),
+    ("http_server.upkeep",),
     ("http_server.cli",),
-    ("http_server.cli_backup", "http_server.cli_restore"),
+    ("http_server.cli_backup", "http_server.cli_restore", "http_server.cli_store"),
 )
 # Only these start processes.
 PROCESS_MODULES = ("generator.judge", "generator.vm", "generator.image", "generator.pxe", "generator.cli")
