@@ -168,9 +168,10 @@ class Road:
         denied = AuditEvent(
             "denied", call.caller.node, outcome="denied", request=call.request, peer=call.peer, detail=detail
         )
-        if self._context.worth(denied):
+        worthy = self._context.worth(denied)
+        if worthy:
             try:
-                self._context.store.transact(lambda transaction: transaction.record(denied))
+                self._context.store.transact(lambda transaction: transaction.record(worthy))
             except StoreUnavailableError as unable:
                 log.warning("a refusal was not recorded: %s", unable)
 

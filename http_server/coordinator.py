@@ -32,7 +32,7 @@ from http_server.routes import ROUTES, Listener
 from http_server.server import Door, bind, bind_private, lock, run
 from http_server.service.background import serve_cluster, watch
 from http_server.service.client_identity import ClientIdentity, own_certificate
-from http_server.service.context import ONCE_A_MINUTE, Context, KeysetCache, current_claim, open_epoch
+from http_server.service.context import Context, KeysetCache, current_claim, open_epoch
 from http_server.settings import Listen, Out, Settings
 from http_server.shelf import Shelf, take_pushed
 from http_server.store_etcd import EtcdStore
@@ -125,7 +125,6 @@ def _wire(
         bell=Bell(),
         node_rate=Rate(limits.node_rate),
         enrol_rate=Rate(limits.enrol_rate),
-        alarm_rate=Rate(ONCE_A_MINUTE),
         keysets=keysets,
         take_pushed=partial(take_pushed, shelf, keyring, settings.out) if shelf else lambda: False,
         backups=prepared(settings.out.backups),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from http_server.audit_log import mirror
 from http_server.etcd import Etcd, EtcdError, Operation, below, get, part, put
 from http_server.failpoint import reach
 from http_server.model import AuditRow, Report
@@ -201,6 +202,7 @@ class EtcdStore:
             newest = attempt.draft.rows[-1]
             with suppress(OSError):  # an older head is harmless: it only remembers less
                 replace_private(self._head, f"{newest.seq} {newest.hash}\n".encode())
+            mirror(attempt.draft.rows)
 
     # What is not kept in memory
 

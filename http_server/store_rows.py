@@ -159,7 +159,12 @@ class SqliteTransaction(SqliteView):
         super().__init__(connection)
         self._now = now
         self.changes = 0
-        self.recorded: AuditRow | None = None
+        self.rows: list[AuditRow] = []
+
+    @property
+    def recorded(self) -> AuditRow | None:
+        """The newest row of this transaction."""
+        return self.rows[-1] if self.rows else None
 
     def _write(self, statement: str, *values: str | float | bytes) -> None:
         self._connection.execute(statement, values)
@@ -213,4 +218,4 @@ class SqliteTransaction(SqliteView):
         row = append(last, max(self._now(), last.at if last else 0.0), event)
         kept = (row.seq, row.at, canonical(event), row.previous, row.hash)
         self._connection.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", kept)
-        self.recorded = row
+        self.rows.append(row)

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from http_server.audit_log import mirror
 from http_server.errors import StartError
 from http_server.failpoint import reach
 from http_server.model import AuditRow
@@ -89,18 +90,19 @@ class SqliteStore:
     def _commit_or_undo(self, batch: list[Work]) -> None:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
-            rows = [self._decide(work) for work in batch]
+            rows = [row for work in batch for row in self._decide(work)]
             reach("before-commit")
             self._writer.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
-        if recorded := next(filter(None, reversed(rows)), None):
+        if rows:
             with suppress(OSError):  # an older head is harmless: it only remembers less
-                replace_private(self._head, f"{recorded.seq} {recorded.hash}\n".encode())
+                replace_private(self._head, f"{rows[-1].seq} {rows[-1].hash}\n".encode())
+        mirror(rows)
         reach("after-commit")
 
-    def _decide(self, work: Work) -> AuditRow | None:
+    def _decide(self, work: Work) -> list[AuditRow]:
         """Runs one decision of a batch. What it raises undoes this one; an error of SQLite's undoes them all."""
         self._writer.execute("SAVEPOINT decision")
         transaction = SqliteTransaction(self._writer, self._now)
@@ -114,7 +116,7 @@ class SqliteStore:
             work.error = error
             self._writer.execute("ROLLBACK TO decision")
         self._writer.execute("RELEASE decision")
-        return None if work.error else transaction.recorded
+        return [] if work.error else transaction.rows
 
     def _roll_back(self) -> None:
         """SQLite has rolled back by itself after some errors (disk full); then there is nothing to do."""

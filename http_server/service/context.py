@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from http_server.alarms import Alarms
 from http_server.assets import ImageIndex
 from http_server.authenticate import is_live
 from http_server.backups import Backups
@@ -24,7 +25,6 @@ from http_server.sighting import Sightings
 from http_server.wire import Call
 
 T = TypeVar("T")
-ONCE_A_MINUTE = (1 / 60, 1.0)
 
 
 class KeysetCache:
@@ -55,11 +55,11 @@ class Context:
     bell: Bell
     node_rate: Rate
     enrol_rate: Rate
-    alarm_rate: Rate
     backups: Backups
     orders: OrderFile
     upload_gate: asyncio.Semaphore
     images: ImageIndex
+    alarms: Alarms = field(default_factory=Alarms)
     sightings: Sightings = field(default_factory=Sightings)
     kubernetes_gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     keysets: KeysetCache = field(default_factory=KeysetCache)
@@ -83,12 +83,12 @@ class Context:
 
     def alarm(self, transaction: Transaction, event: AuditEvent) -> None:
         """Records a refusal, at most once a minute for each node and reason, so that refusals cannot fill the disk."""
-        if self.worth(event):
-            transaction.record(event)
+        if worthy := self.worth(event):
+            transaction.record(worthy)
 
-    def worth(self, event: AuditEvent) -> bool:
-        """Whether this refusal is the first of its kind within a minute."""
-        return not self.alarm_rate.take(f"{event.action} {event.node or event.peer}")
+    def worth(self, event: AuditEvent) -> AuditEvent | None:
+        """The refusal to record, when it is the first of its kind within a minute; it tells how many were left out."""
+        return self.alarms.worth(event)
 
 
 def event(call: Call, action: str, node: str = "", outcome: str = "ok", **detail: str) -> AuditEvent:

@@ -58,7 +58,7 @@ SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
         "http_server.bell",
     ),
     ("http_server.keyring", "http_server.keyset", "http_server.identity", "http_server.store_rows"),
-    ("http_server.store_batch", "http_server.etcd"),
+    ("http_server.store_batch", "http_server.etcd", "http_server.audit_log", "http_server.alarms"),
     ("http_server.store_words", "http_server.shelf"),
     (
         "http_server.store_sqlite",
