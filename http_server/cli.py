@@ -71,6 +71,7 @@ def serve(
     ] = BOOT,
     log: Annotated[LogForm, typer.Option(help="Lines for people, or JSON.")] = LogForm.TEXT,
     store: StoreOption = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer nodes; one for each core.")] = 1,
     images: Annotated[Path, typer.Option(metavar="DIR", help="Images for network boot: `kubeseed image`.")] = IMAGES,
     tftp: Annotated[Path, typer.Option(metavar="DIR", help="iPXE's files for network boot: `kubeseed pxe`.")] = TFTP,
 ) -> None:
@@ -85,6 +86,7 @@ def serve(
         log is LogForm.JSON,
         images,
         tftp,
+        workers=workers,
     )
     with told():
         start_logging(as_json=settings.json_log)

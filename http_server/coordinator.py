@@ -5,16 +5,17 @@ import ctypes
 import logging
 import os
 import resource
+import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from http_server.app import Traffic, build_app
 from http_server.assets import ImageIndex
 from http_server.backups import prepared
-from http_server.bell import Bell
+from http_server.bell import Bell, make_bells
 from http_server.clock import HighWaterClock
 from http_server.errors import StartError
 from http_server.identity import Identity, ServerTls, load_root
@@ -29,7 +30,7 @@ from http_server.order import OrderFile
 from http_server.ports import Keyring, Store, StoreUnavailableError, Transaction
 from http_server.private_file import FOLDER, check_private
 from http_server.routes import ROUTES, Listener
-from http_server.server import Door, bind, bind_private, lock, run
+from http_server.server import Door, bind, bind_private, bind_together, lock, run
 from http_server.service.background import serve_cluster, watch
 from http_server.service.client_identity import ClientIdentity, own_certificate
 from http_server.service.context import Context, KeysetCache, current_claim, open_epoch
@@ -37,6 +38,7 @@ from http_server.settings import Listen, Out, Settings
 from http_server.shelf import Shelf, take_pushed
 from http_server.store_etcd import EtcdStore
 from http_server.store_history import open_store
+from http_server.workers import Crew
 
 log = logging.getLogger("kubeseed.coordinator")
 _PR_SET_DUMPABLE = 4  # prctl(2)
@@ -69,7 +71,9 @@ def check_out(out: Out) -> None:
 
 
 @contextmanager
-def assemble(settings: Settings, source: Callable[[], float] = time.time) -> Iterator[Coordinator]:
+def assemble(
+    settings: Settings, source: Callable[[], float] = time.time, bell: Bell | None = None
+) -> Iterator[Coordinator]:
     """The coordinator of an OUT, its store open and initialised. Raises StartError before anything is served."""
     out = settings.out
     check_out(out)
@@ -88,7 +92,7 @@ def assemble(settings: Settings, source: Callable[[], float] = time.time) -> Ite
             if shelf := shelf_of(store):
                 take_pushed(shelf, keyring, out)
                 inventory_file.refresh()
-            ready = _wire(settings, inventory_file, store, keyring, clock, keysets)
+            ready = _wire(settings, inventory_file, store, keyring, clock, keysets, bell or Bell())
         yield ready
     finally:
         store.close()
@@ -112,6 +116,7 @@ def _wire(
     keyring: Keyring,
     clock: HighWaterClock,
     keysets: KeysetCache,
+    bell: Bell,
 ) -> Coordinator:
     limits, shelf = settings.limits, shelf_of(store)
     identity = ClientIdentity(store, keyring, keysets, clock)
@@ -122,7 +127,7 @@ def _wire(
         keyring=keyring,
         kubernetes=RequestsKubernetes(lambda: inventory_file.current.apiServers, identity),
         clock=clock,
-        bell=Bell(),
+        bell=bell,
         node_rate=Rate(limits.node_rate),
         enrol_rate=Rate(limits.enrol_rate),
         keysets=keysets,
@@ -186,8 +191,32 @@ def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT."""
     check_out(settings.out)
     limit_process()
-    with alone(settings.out), assemble(settings) as coordinator:
-        asyncio.run(_serve(coordinator))
+    with alone(settings.out):
+        with assemble(settings) as coordinator:
+            sockets = _bound(coordinator)
+            if settings.workers == 1:
+                asyncio.run(_serve(coordinator, {listener: socks[0] for listener, socks in sockets.items()}))
+        try:
+            if settings.workers > 1:
+                _serve_together(settings, sockets)
+        finally:
+            settings.out.socket.unlink(missing_ok=True)
+    log.info("stopped")
+
+
+def _serve_together(settings: Settings, sockets: Mapping[Listener, Sequence[socket.socket]]) -> None:
+    """Every worker answers nodes; the first one also answers booting machines and the operator, and serves the cluster.
+
+    The parent has assembled everything once, so what keeps it from starting is told once.
+    """
+    bells = make_bells(settings.workers)
+
+    def work(number: int) -> None:
+        own = {listener: socks[number] for listener, socks in sockets.items() if number < len(socks)}
+        with assemble(settings, bell=bells[number]) as coordinator:
+            asyncio.run(_serve(coordinator, own, leads=number == 0))
+
+    Crew(settings.workers, work).run()
 
 
 @contextmanager
@@ -211,30 +240,31 @@ def limit_process() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _serve(coordinator: Coordinator) -> None:
-    context, tls = coordinator.context, coordinator.tls
-    settings = context.settings
-    listen = settings.listen or Listen("0.0.0.0", context.inventory.port)  # noqa: S104 - nodes are everywhere
-    sockets = {
-        Listener.TLS: bind(listen),
-        Listener.PLAIN: bind(settings.boot_listen),
-        Listener.SOCKET: bind_private(settings.out.socket),
+def _bound(coordinator: Coordinator) -> dict[Listener, list[socket.socket]]:
+    """The sockets of each listener: one, or one for each worker."""
+    settings = coordinator.context.settings
+    listen = settings.listen or Listen("0.0.0.0", coordinator.context.inventory.port)  # noqa: S104 - nodes are everywhere
+    bound = {
+        Listener.TLS: bind_together(listen, settings.workers) if settings.workers > 1 else [bind(listen)],
+        Listener.PLAIN: [bind(settings.boot_listen)],
+        Listener.SOCKET: [bind_private(settings.out.socket)],
     }
+    name = coordinator.context.inventory.cluster
+    log.info("cluster %s: https on %s, http for booting machines on %s", name, listen, settings.boot_listen)
+    return bound
+
+
+async def _serve(coordinator: Coordinator, sockets: Mapping[Listener, socket.socket], *, leads: bool = True) -> None:
+    context, tls = coordinator.context, coordinator.tls
+    if not leads:
+        context = replace(context, take_pushed=lambda: False)
+    settings = context.settings
     traffic = Traffic(Rate(settings.limits.peer_rate))
     doors = tuple(
         Door(sock, build_app(context, listener, ROUTES, traffic), tls.context if listener is Listener.TLS else None)
         for listener, sock in sockets.items()
     )
     hup = asyncio.Event()
-    log.info(
-        "cluster %s: https on %s, http for booting machines on %s",
-        context.inventory.cluster,
-        listen,
-        settings.boot_listen,
-    )
-    tasks = (asyncio.create_task(watch(context, tls, hup)), asyncio.create_task(serve_cluster(context)))
-    try:
-        await run(doors, settings.limits, context.bell, hup, tasks)
-    finally:
-        settings.out.socket.unlink(missing_ok=True)
-    log.info("stopped")
+    alone_do = [serve_cluster(context)] if leads else []
+    tasks = tuple(asyncio.create_task(work) for work in (watch(context, tls, hup), *alone_do))
+    await run(doors, settings.limits, context.bell, hup, tasks)

@@ -105,11 +105,19 @@ async def run(
             await task
 
 
-def bind(listen: Listen) -> socket.socket:
+def bind_together(listen: Listen, count: int) -> list[socket.socket]:
+    """Sockets among which the kernel shares out the connections of one address; each is for one process."""
+    bind(listen).close()  # tells who has it: sockets that share an address do not ask
+    return [bind(listen, shared=True) for _ in range(count)]
+
+
+def bind(listen: Listen, *, shared: bool = False) -> socket.socket:
     """A TCP socket on this address, or one sentence about who has it."""
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         sock.bind((listen.host, listen.port))
     except OSError as error:

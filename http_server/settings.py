@@ -167,3 +167,4 @@ class Settings:
     images: Path = Path("/var/lib/kubeseed/images")
     tftp: Path = Path("/var/lib/kubeseed/tftp")
     limits: Limits = field(default_factory=Limits)
+    workers: int = 1

@@ -70,14 +70,16 @@ class Coordinator:
     process: BaseProcess | None = None
     logs: list[Path] = field(default_factory=list)
     shared: EtcdAddress | None = None
+    workers: int = 1
 
     def start(self, failpoint: str = "", *, wait: bool = True) -> None:
         """A process forked from one that has the modules loaded; it does what `kubeseed serve` does."""
         self.logs.append(self.out.root.parent / f"serve-{len(self.logs)}.log")
-        listen = (Listen("127.0.0.1", self.port), Listen("127.0.0.1", self.boot_port))
-        self.process = FORKS.Process(
-            target=_serve, args=(Out(self.out.root, self.shared), listen, self.logs[-1], failpoint)
-        )
+        settings = Settings(
+            Out(self.out.root, self.shared), Listen("127.0.0.1", self.port), Listen("127.0.0.1", self.boot_port),
+            images=self.out.root.parent / "images", tftp=self.out.root.parent / "tftp", workers=self.workers,
+        )  # fmt: skip
+        self.process = FORKS.Process(target=_serve, args=(settings, self.logs[-1], failpoint))
         self.process.start()
         if wait:
             self.wait_until_ready()
@@ -218,14 +220,14 @@ def unpack(archive: bytes) -> dict[str, bytes]:
         return {member.name: (opened.extractfile(member) or io.BytesIO()).read() for member in opened}
 
 
-def _serve(out: Out, listen: tuple[Listen, Listen], log: Path, failpoint: str) -> None:
+def _serve(settings: Settings, log: Path, failpoint: str) -> None:
     """Runs in the forked process."""
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT, 0o600)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.environ["KUBESEED_FAILPOINT"] = failpoint
     start_logging(as_json=False)
-    serve(Settings(out, *listen, images=out.root.parent / "images", tftp=out.root.parent / "tftp"))
+    serve(settings)
 
 
 @functools.cache
@@ -250,11 +252,17 @@ def fresh_out(folder: Path, port: int, join: str = "certificate", api_servers: I
 
 @contextlib.contextmanager
 def running(
-    folder: Path, *, failpoint: str = "", shared: EtcdAddress | None = None, member: Member | None = None, **more: Any
+    folder: Path,
+    *,
+    failpoint: str = "",
+    workers: int = 1,
+    shared: EtcdAddress | None = None,
+    member: Member | None = None,
+    **more: Any,
 ) -> Iterator[Coordinator]:
     """A coordinator of a fresh OUT below `folder`; always stopped by its own pid at the end."""
     port, boot_port = free_port(), free_port()
-    coordinator = Coordinator(fresh_out(folder, port, **more), port, boot_port, shared=shared)
+    coordinator = Coordinator(fresh_out(folder, port, **more), port, boot_port, shared=shared, workers=workers)
     if shared:
         share(coordinator.out.root, shared, member)
     coordinator.start(failpoint)

@@ -46,7 +46,7 @@ SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
     ("http_server.boot",),
     ("http_server.sighting",),
     ("http_server.ports", "http_server.audit_chain", "http_server.private_file", "http_server.archive"),
-    ("http_server.daemon",),
+    ("http_server.daemon", "http_server.workers", "http_server.unit"),
     ("http_server.manifest",),
     ("http_server.order",),
     (
