@@ -1,5 +1,7 @@
 """Knows the coordinator's commands. Heavy modules are imported inside them, so that `kubeseed --help` stays quick."""
 
+import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -99,6 +101,29 @@ def out_of(out: Path, store: str | None) -> Out:
         return Out(out, parse_store(store) if store else None)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def unit(
+    out: OutFolder,
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- OPTIONS]", help="Options of `serve`.", show_default=False)
+    ] = None,
+    user: Annotated[str, typer.Option(metavar="NAME", help="Whose process it is; OUT has to be theirs.")] = "kubeseed",
+    keyring: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Hand over keyring.key from here, not from OUT; a *.cred is decrypted."),
+    ] = None,
+) -> None:
+    """Print a systemd unit that serves OUT, with no more rights than that takes."""
+    from http_server.inventory_file import InventoryFile
+    from http_server.unit import systemd_unit
+
+    with told():
+        port = InventoryFile(Out(out).inventory).current.port
+    given = tuple(options or ())
+    ports = [port, *(int(word.rpartition(":")[2]) for word in given if re.fullmatch(r".*:[0-9]{1,5}", word))]
+    program = Path(shutil.which("kubeseed") or sys.argv[0]).absolute()
+    typer.echo(systemd_unit(program, out.absolute(), given, user, keyring and keyring.absolute(), ports), nl=False)
 
 
 def status(
@@ -247,7 +272,7 @@ def audit_tail(
 
 def register(app: typer.Typer) -> None:
     """Mounts the coordinator's commands on the program."""
-    for command in (serve, status, events, approve, reassign_init):
+    for command in (serve, unit, status, events, approve, reassign_init):
         app.command()(command)
     node = typer.Typer(help="Decide about one node.", no_args_is_help=True)
     node.command()(approve)

@@ -1,5 +1,9 @@
 """Knows the order to restore a backup: what every member must do, who has done it, and when it is void."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from http_server.inventory import Name, Strict
 from http_server.manifest import BackupId, Text
-from http_server.private_file import replace_private
+from http_server.private_file import FILE, replace_private
 
 # An order that is forgotten must not meet a machine that is installed anew weeks later.
 VALID_SECONDS = 86400.0
@@ -35,6 +39,17 @@ class OrderFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else changes the order meanwhile: no thread, and no other worker process (flock(2))."""
+        path = self._path.with_suffix(".lock")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def read(self) -> Order | None:
         """The armed order; None when there is none, or the file is not one."""

@@ -84,15 +84,19 @@ def _credential(keyring: Path | None) -> str:
 
 def _place(out: Path) -> str:
     """OUT stays writable; homes are hidden, but for OUT when it lies in one."""
-    path = _word(str(out))
+    path = _quoted(_specifiers(str(out)))
     if any(out.is_relative_to(home) for home in HOMES):
         return f"ProtectHome=tmpfs\nBindPaths={path}\n"
     return f"ProtectHome=yes\nReadWritePaths={path}\n"
 
 
 def _word(text: str) -> str:
-    """One word of a command line or path list (systemd.service(5), COMMAND LINES)."""
-    escaped = _specifiers(text).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+    """One word of a command line (systemd.service(5), COMMAND LINES)."""
+    return _quoted(_specifiers(text).replace("$", "$$"))
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"' if any(sign in " \t\"'\\;" for sign in text) else escaped
 
 

@@ -1,7 +1,5 @@
 """Knows how a restore is armed by the operator, and handed to each member exactly once."""
 
-import threading
-
 from http_server.backups import MANIFEST
 from http_server.errors import ApiError, conflict, invalid
 from http_server.form import decode_body, matching, parse_form, parse_node, whole_number
@@ -19,7 +17,6 @@ parse_id = matching(ID.pattern, "the id of a backup")
 parse_flag = matching(r"[01]", "0 or 1")
 parse_members = matching(r"[A-Za-z0-9.:,=/\[\]-]{0,4096}", "NAME=PEER-URL,...")
 parse_key = matching(r"([0-9a-f]{64})?", "64 hexadecimal digits")
-_one_at_a_time = threading.Lock()
 
 
 def arm(context: Context, call: Call) -> Answer:
@@ -38,7 +35,7 @@ def arm(context: Context, call: Call) -> Answer:
         members=form.one("members", parse_members, ""), sealedKey=sealed, epoch=epoch, at=now,
     )  # fmt: skip
     reopen = form.one("reopen", parse_flag, "0") == "1"
-    with _one_at_a_time:
+    with context.orders.alone():
         context.decide(lambda transaction: _record_armed(transaction, call, order, reopen=reopen))
         context.orders.write(order)
     return say(
@@ -65,7 +62,7 @@ def _record_armed(transaction: Transaction, call: Call, order: Order, *, reopen:
 def disarm(context: Context, call: Call) -> Answer:
     """POST /restore/disarm: nobody who has not begun restores any more."""
     parse_form(decode_body(call.body), frozenset())
-    with _one_at_a_time:
+    with context.orders.alone():
         context.orders.remove()
     context.store.transact(lambda transaction: transaction.record(event(call, "restore-disarmed")))
     return say("disarmed")
@@ -98,7 +95,7 @@ def done(context: Context, call: Call) -> Answer:
     """POST /v1/restore/done: this node's member runs on the restored data."""
     form = parse_form(decode_body(call.body), frozenset({"backup", "attempt"}))
     said = form.one("backup", parse_id), form.one("attempt", whole_number(1, 10**12 - 1))
-    with _one_at_a_time:
+    with context.orders.alone():
         armed = context.orders.read()
         if armed is None or (armed.backup, armed.attempt) != said:
             raise conflict("another-order", "this restore is not armed any more")
