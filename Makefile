@@ -30,7 +30,7 @@ test: $(VENV)/.test packages ## Everything but the cluster tier; installs what i
 	$(SUDO) $(PY) -m pytest -m "not cluster and not cluster_core and not bench"
 
 test-cluster: $(VENV)/.test packages ## Real kubeadm on real nodes; builds Kubernetes once (root or sudo)
-	$(SUDO) $(PY) -m pytest -m "cluster or cluster_core" -s
+	$(SUDO) $(PY) -m pytest -m "cluster or cluster_core" -s --build-kubernetes
 
 bench: $(VENV)/.test ## Measure, each figure beside a yardstick of the same run
 	$(PY) -m pytest -m bench -s
@@ -44,7 +44,7 @@ clean: ## Remove what make made here (caches outside the tree stay)
 
 packages: ## Install the Debian packages that the tests use
 	@missing=$$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $$(grep -v '^#' tests/lab/packages.txt) 2>&1 | awk '/no packages found/ {print $$NF} $$2 != "installed" && !/no packages/ {print $$1}'); \
-	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends $$missing; fi
 
 $(PY):
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq python3-venv; }

