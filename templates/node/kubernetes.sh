@@ -67,26 +67,43 @@ have() {
   case $1 in admin | controller-manager | scheduler) kubeconfig "$1" | cmp -s - "$K8S/$1.conf" ;; esac
 }
 
-# obtain KIND: the key is born here and stays; the coordinator signs its public half and decides everything else.
+# obtain KIND...: all at once, because each key takes its time; when one fails, so does the stage.
 obtain() {
+  asking=
+  for kind in "$@"; do
+    obtain_one "$kind" &
+    asking="$asking $!"
+  done
+  outcome=0
+  for process in $asking; do
+    code=0
+    wait "$process" || code=$?
+    [ "$code" = 0 ] || [ "$outcome" = 20 ] || outcome=$code
+  done
+  [ "$outcome" = 0 ] || exit "$outcome"
+}
+
+# obtain_one KIND: the key is born here and stays; the coordinator signs its public half and decides everything else.
+obtain_one() (
   have "$1" && return
+  REQUEST=$RUN/request.$1 BODY=$REQUEST.body HEADERS=$REQUEST.headers
+  trap 'rm -f "$REQUEST".*' EXIT
   if ! fits "$PAIR.crt"; then
-    bear_key
-    printf '[req]\ndistinguished_name=dn\n[dn]\n' >"$RUN/request.conf"
-    openssl req -new -sha256 -config "$RUN/request.conf" -key "$PAIR.key" -subj "/CN=$NODE" -out "$RUN/request.pem"
-    await "/v1/certificates/$1" -H 'Content-Type: application/pkcs10' --data-binary "@$RUN/request.pem"
+    bear_key "$REQUEST.key"
+    printf '[req]\ndistinguished_name=dn\n[dn]\n' >"$REQUEST.conf"
+    openssl req -new -sha256 -config "$REQUEST.conf" -key "$PAIR.key" -subj "/CN=$NODE" -out "$REQUEST.pem"
+    await "/v1/certificates/$1" -H 'Content-Type: application/pkcs10' --data-binary "@$REQUEST.pem"
     fits "$BODY" || fail "the coordinator's certificate $1 does not fit its authority or this node's key"
     place 0644 "$PAIR.crt" <"$BODY"
   fi
   case $1 in admin | controller-manager | scheduler) kubeconfig "$1" | place 0600 "$K8S/$1.conf" ;; esac
-}
+)
 
-# RSA of 2048 bits as kubeadm makes it: every curl, etcd and Kubernetes of the matrix reads it.
+# bear_key SCRATCH: RSA of 2048 bits as kubeadm makes it: every curl, etcd and Kubernetes of the matrix reads it.
 bear_key() {
   ! openssl pkey -in "$PAIR.key" -noout 2>/dev/null || return 0
-  openssl genrsa 2048 2>/dev/null >"$RUN/key"
-  place 0600 "$PAIR.key" <"$RUN/key"
-  rm -f "$RUN/key"
+  openssl genrsa 2048 2>/dev/null >"$1"
+  place 0600 "$PAIR.key" <"$1"
 }
 
 # kubeconfig KIND: as kubeadm names things, so that it keeps the file; JSON is YAML. Keys are arguments of the shell's own printf only.
@@ -111,6 +128,15 @@ leftovers() { [ -e "$K8S/kubelet.conf" ] || [ -e "$K8S/bootstrap-kubelet.conf" ]
 kubeadm_files() {
   install_file "kubeadm-$1.yaml" "$ETC/kubeadm/$1.yaml" 0600
   install_file audit-policy.yaml "$K8S/audit-policy.yaml"
+}
+
+# kubelet_brings SECONDS COMMAND...: the kubelet runs, and its pods make the command succeed. A starved kubelet refuses a pod of its
+# manifests at times, and looks at it again only when it starts.
+kubelet_brings() {
+  systemctl start kubelet
+  within "$@" 2>/dev/null && return
+  systemctl restart kubelet
+  within "$@" 2>/dev/null
 }
 
 # reset: takes back what a broken init or join left. A master keeps its keys: kubeadm is shown an empty folder in their place.

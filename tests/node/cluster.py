@@ -86,6 +86,7 @@ class Cluster(Coordinator):
         self.members: list[dict[str, object]] = []
         self.removed: list[str] = []
         self.quorum = True
+        self.refused_pods = False
         self._alive = False
         self.rules |= {
             "/v1/init/claim": self._claim,
@@ -148,7 +149,7 @@ class Cluster(Coordinator):
         return Answer(200, self.epoch.of(kind).sign(kind, request.public_key()).encode())
 
     def _etcd(self, asked: Asked) -> Answer:
-        if not self.quorum:
+        if not self.quorum or (self.refused_pods and "restart kubelet" not in self.machine.calls("systemctl")):
             return Answer(503)
         if asked.route.endswith("/member/remove"):
             self.removed.append(json.loads(asked.body)["ID"])

@@ -82,7 +82,7 @@ def test_every_certificate_is_where_kubeadm_looks_for_it(cluster: Cluster) -> No
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in private if path.name != "kubelet.conf"}
     assert set(modes.values()) == {0o600}
     assert stat.S_IMODE(machine.path("etc/kubernetes/encryption.yaml").stat().st_mode) == 0o600
-    assert not list(machine.path("etc").rglob("request.pem"))
+    assert not list(machine.path("run").rglob("request.*"))
 
 
 def test_a_certificate_for_another_key_is_not_taken(cluster: Cluster) -> None:
@@ -146,6 +146,16 @@ def test_an_interrupted_init_whose_api_server_came_up_is_gone_on_with(cluster: C
     assert status == 0, output
     assert kubeadm(machine) == ["init", "init"]
     assert "--skip-phases=preflight,bootstrap-token" in machine.calls("kubeadm")[1]
+
+
+def test_what_kubeadm_cannot_go_on_from_is_reset(cluster: Cluster) -> None:
+    """A power cut can leave empty files behind, which kubeadm refuses however healthy the API server is."""
+    cut_in(cluster, "late-init")
+    machine = cluster.machine
+    machine.write("var/stand-in/broken", "")
+    status, output = machine.boot()
+    assert status == 0, output
+    assert kubeadm(machine) == ["init", "init", "reset", "init"]
 
 
 def test_nothing_is_reset_while_the_coordinator_is_away(cluster: Cluster) -> None:
@@ -300,6 +310,20 @@ def test_a_member_that_counts_is_started_before_anybody_is_asked(cluster: Cluste
     status, output = machine.boot()
     assert status == 0, output
     assert started == [True]
+
+
+def test_a_kubelet_that_refused_a_pod_is_started_anew(cluster: Cluster) -> None:
+    """A starved kubelet looks at a static pod that it has refused only when it starts again."""
+    joining(cluster, "m2", "master")
+    cut_in(cluster, "join")
+    cluster.members = [member("11", "m1", OTHER_MASTER), member("22", "m2", "127.0.0.1")]
+    machine = cluster.machine
+    machine.write("etc/kubernetes/manifests/etcd.yaml", "kind: Pod\n")
+    cluster.refused_pods = True
+    status, output = machine.boot()
+    assert status == 0, output
+    assert kubeadm(machine) == ["join", "join-phase"]
+    assert machine.calls("systemctl").count("restart kubelet") == 1
 
 
 @pytest.mark.parametrize(("early", "calls"), [(False, ["join", "join-phase"]), (True, ["join", "join"])])
