@@ -31,6 +31,8 @@ def etcd_configuration(member: Member, members: tuple[Member, ...], data_dir: st
         "client-transport-security": _security("server"),
         "peer-transport-security": _security("peer"),
         "cipher-suites": CIPHER_SUITES,
+        # The default of the flag, but not of 3.4's file; the node scripts ask over it.
+        "enable-grpc-gateway": True,
         **{name: int(value) if name in _NUMBERS else value for name, value in TUNING.items()},
     }
 

@@ -97,6 +97,15 @@ def test_our_tuning_is_in_force(etcd: Etcd) -> None:
     assert "unrecognized" not in log.lower()
 
 
+def test_the_node_scripts_can_ask_it(etcd: Etcd) -> None:
+    """They have curl and no etcdctl; a configuration file of 3.4 switches its JSON off unless it says otherwise."""
+    pki = etcd.folder / "m1/pki/etcd"
+    pair: list[str | Path] = ["--cert", pki / "healthcheck-client.crt", "--key", pki / "healthcheck-client.key"]
+    url = f"https://{MEMBERS[0].address}:2379/v3/maintenance/status"
+    told = etcd.nodes["m1"].call(["curl", "-sSf", "--cacert", pki / "ca.crt", *pair, "-d", "{}", url])
+    assert "cluster_id" in told.stdout, told.stderr
+
+
 def test_it_can_say_no(etcd: Etcd, tmp_path: Path) -> None:
     wrong = tmp_path / "etcd.yaml"
     said = (etcd.folder / "m1" / "etcd.yaml").read_text()
