@@ -1,6 +1,7 @@
 """What must be true of every cluster: certificates as the spec says, keys private and unshared, no token, no leak."""
 
 import base64
+import datetime
 import json
 import re
 from collections import Counter
@@ -32,7 +33,7 @@ KEY_PLACES = ("etc/kubernetes", "etc/kubeseed", "var/lib/kubelet/pki", "var/lib/
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate on a node's disk. `days` is its whole validity."""
+    """A certificate on a node's disk. `days` is how long it is good from now on: it has just been issued."""
 
     path: str
     days: int
@@ -45,7 +46,7 @@ def certificates(root: Path) -> Iterator[Certificate]:
     for file in files:
         if file.exists():
             found = x509.load_pem_x509_certificate(file.read_bytes())
-            life = found.not_valid_after_utc - found.not_valid_before_utc
+            life = found.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
             yield Certificate(
                 str(file.relative_to(root)), round(life.total_seconds() / 86400), frozenset(_names(found))
             )
@@ -71,6 +72,11 @@ def check_certificates(cluster: Cluster) -> None:
         if name in cluster.shape.master_names:
             wanted = {"kubernetes.default.svc.cluster.local", name, address(name), "127.0.0.1"}
             assert wanted <= found["etc/kubernetes/pki/apiserver.crt"].names
+            told = cluster.inside(
+                name, "openssl", "x509", "-in", "/etc/kubernetes/pki/apiserver.crt", "-noout", "-text"
+            )
+            assert f"DNS:{name}" in told
+            assert f"IP Address:{address(name)}" in told
 
 
 def _days(path: str) -> int:
@@ -135,7 +141,7 @@ def _leaks(cluster: Cluster, secrets: Mapping[str, bytes], scratch: Path) -> Ite
         yield from search_all((cluster.site.out / "vm" / name).glob("*.log"), secrets, scratch)
     public = [*cluster.site.folder.glob("*.log"), cluster.site.out / "pxe"]
     yield from search_all(public, secrets, scratch)
-    yield from search_words(cluster.processes.words, secrets)
+    yield from search_words(frozenset(cluster.processes.words), secrets)
 
 
 def check_everything(cluster: Cluster, master: str, scratch: Path) -> None:

@@ -1,10 +1,12 @@
 """The node image, and a scenario's cluster for each module of tests."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.cluster.by_hand import user_data
 from tests.cluster.place import Cluster, cluster
 from tests.cluster.spec import Shape
 from tests.lab.kubernetes.compile import is_cached
@@ -14,9 +16,9 @@ from tests.lab.run import Run
 
 @pytest.fixture(scope="session")
 def node_image(lab: Run, request: pytest.FixtureRequest) -> Path:
-    """The image of a Kubernetes node. Only `make test-cluster` builds Kubernetes; others take it from the cache."""
+    """The image of a Kubernetes node. Only `make test-cluster` builds Kubernetes; `make test` takes what is cached."""
     assert lab
-    if not is_cached() and "cluster" not in request.config.getoption("-m"):
+    if not is_cached() and not request.config.getoption("--build-kubernetes"):
         pytest.skip("Kubernetes is not in the cache: make test-cluster builds it of Debian's source, about 15 minutes")
     return kubernetes_image()
 
@@ -28,3 +30,14 @@ def made(lab: Run, kubeseed: Path, node_image: Path, request: pytest.FixtureRequ
     assert isinstance(shape, Shape)
     with cluster(lab, kubeseed, node_image, shape) as place:
         yield place
+
+
+@pytest.fixture(scope="module")
+def by_hand(lab: Run, kubeseed: Path, node_image: Path, request: pytest.FixtureRequest) -> float:
+    """Seconds from power-on to Ready of a master that a person makes, in the same image, driver and run."""
+    shape = replace(request.module.SHAPE, name=f"{request.module.SHAPE.name}-by-hand")
+    with cluster(lab, kubeseed, node_image, shape) as place:
+        (place.site.out / "nodes/m1/user-data").write_text(user_data("m1"))
+        place.power_on(["m1"])
+        place.until_ready(["m1"])
+        return place.ready["m1"]

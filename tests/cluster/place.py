@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.spec import Shape, spec
+from tests.cluster.spec import Shape, address, spec
 from tests.lab.command import LabError
 from tests.lab.namespace import lan, namespace
 from tests.lab.plugin import keep_logs
 from tests.lab.processes import ProcessWatch
 from tests.lab.run import Run
+from tests.lab.shell import in_container, in_machine
 from tests.lab.site import Site, site
 from tests.lab.wait import until
 
@@ -30,8 +31,6 @@ class Cluster:
     site: Site
     image: Path
     shape: Shape
-    driver: str = "nspawn"
-    options: tuple[str, ...] = ()
     powered: dict[str, float] = field(default_factory=dict)
     ready: dict[str, float] = field(default_factory=dict)
     processes: ProcessWatch = field(default_factory=ProcessWatch)
@@ -43,7 +42,7 @@ class Cluster:
 
     def power_on(self, names: Sequence[str]) -> None:
         """Switches nodes on; copying their disks is not part of any time."""
-        self.site.power_on(names, self.image, "--driver", self.driver, *self.options)
+        self.site.power_on(names, self.image, "--driver", self.shape.driver)
         for name in names:
             self.powered.setdefault(name, self.site.power_on_time(name))
 
@@ -81,8 +80,9 @@ class Cluster:
 
     def inside(self, name: str, *words: str, timeout: float = 60) -> str:
         """Runs a program on a node; its standard output."""
-        process = str(self.site.process(name))
-        return self.site.network.call(["nsenter", "--target", process, "--all", *words], timeout=timeout)
+        if self.shape.driver == "qemu":
+            return in_machine(self.site.network, address(name), list(words), timeout)
+        return in_container(self.site.network, self.site.process(name), list(words), timeout)
 
     def kubectl(self, name: str, *words: str) -> str:
         """kubectl on a master, with its own admin.conf: through that node's own load balancer."""
@@ -101,14 +101,17 @@ class Cluster:
 
     def masters_on(self) -> tuple[str, ...]:
         """Masters that are powered and have an admin.conf."""
-        return tuple(
-            name for name in self.shape.master_names if self.on(name) and (self.root(name) / ADMIN[1:]).exists()
-        )
+        return tuple(name for name in self.shape.master_names if self.on(name) and self._has_admin(name))
+
+    def _has_admin(self, name: str) -> bool:
+        """Of a virtual machine nobody knows before it is asked."""
+        return self.shape.driver == "qemu" or (self.root(name) / ADMIN[1:]).exists()
 
     def on(self, name: str) -> bool:
-        """Whether a container node runs."""
+        """Whether a node runs; a container's own processes are there until its end."""
         record = self.root(name).with_name("machine.json")
-        return record.exists() and Path(f"/proc/{self.site.process(name)}/root/proc/1").exists()
+        inside = "" if self.shape.driver == "qemu" else "root/proc/1"
+        return record.exists() and Path(f"/proc/{self.site.process(name)}", inside).exists()
 
     def etcd(self, name: str, *words: str) -> dict[str, Any]:
         """etcdctl on a node, with the health check's certificate."""

@@ -15,7 +15,7 @@ VIP = "192.168.77.10"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A cluster: its masters and workers, where etcd runs, what balances. Masters are m1.., workers w1.."""
+    """A cluster: its nodes (masters are m1.., workers w1..), where etcd runs, what balances, what runs the machines."""
 
     name: str
     masters: int = 1
@@ -23,6 +23,7 @@ class Shape:
     topology: str = "stacked"
     balancer: Mapping[str, Any] = field(default_factory=lambda: {"mode": "local", "engine": "haproxy"})
     join: str = "token"
+    driver: str = "nspawn"
 
     @property
     def master_names(self) -> tuple[str, ...]:

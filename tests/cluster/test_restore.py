@@ -68,7 +68,7 @@ def test_blank_machines_bring_the_cluster_back(saved: tuple[Cluster, str]) -> No
     cluster.site.command("restore", cluster.site.out, "--from", name, "--reinstalled")
     cluster.powered.clear()
     cluster.ready.clear()
-    cluster.site.power_on(masters, cluster.image, "--driver", cluster.driver, "--fresh")
+    cluster.site.power_on(masters, cluster.image, "--driver", cluster.shape.driver, "--fresh")
     for master in masters:
         cluster.powered[master] = cluster.site.power_on_time(master)
     cluster.powered["w1"] = cluster.powered["m1"]
