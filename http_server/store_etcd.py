@@ -143,8 +143,10 @@ class EtcdStore:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             moment = self._fresh()
-            attempt = self._landed(unknown) or self._decided(moment, batch)
-            if attempt in unknown or not attempt.draft.size:
+            if landed := self._landed(unknown):
+                return landed
+            attempt = self._decided(moment, batch)
+            if not attempt.draft.size:
                 return attempt
             reach("before-commit")
             try:
