@@ -18,11 +18,15 @@ VALID_SECONDS = 86400.0
 
 
 class Order(Strict):
-    """A restore that is armed. `sealedKey` is the key of an encrypted backup's files, sealed by the keyring (hex)."""
+    """A restore that is armed. `sealedKey` is the key of an encrypted backup's files, sealed by the keyring (hex).
+
+    `reinstalled`: the masters are blank, and with etcd stacked on them only the first one restores; the others join.
+    """
 
     backup: BackupId
     attempt: Annotated[int, Field(gt=0)]
     force: bool
+    reinstalled: bool = False
     members: Text
     sealedKey: Annotated[str, Field(pattern=r"^[0-9a-f]*$")]  # noqa: N815
     epoch: Annotated[int, Field(gt=0)]

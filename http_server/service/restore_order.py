@@ -30,11 +30,11 @@ def arm(context: Context, call: Call) -> Answer:
     now = context.clock.now()
     epoch = context.store.read(current_claim).epoch
     sealed = context.keyring.seal(SEALED_NAME, epoch, Secret(key.encode())).hex() if key else ""
+    reopen = form.one("reopen", parse_flag, "0") == "1"
     order = Order(
-        backup=manifest.id, attempt=int(now), force=form.one("force", parse_flag, "0") == "1",
+        backup=manifest.id, attempt=int(now), force=form.one("force", parse_flag, "0") == "1", reinstalled=reopen,
         members=form.one("members", parse_members, ""), sealedKey=sealed, epoch=epoch, at=now,
     )  # fmt: skip
-    reopen = form.one("reopen", parse_flag, "0") == "1"
     with context.orders.alone():
         context.decide(lambda transaction: _record_armed(transaction, call, order, reopen=reopen))
         context.orders.write(order)
@@ -75,7 +75,7 @@ def order(context: Context, call: Call) -> Answer:
     if mine.sealedKey:
         key = context.keyring.unseal(SEALED_NAME, mine.epoch, bytes.fromhex(mine.sealedKey)).reveal().decode()
     lines = {"backup": mine.backup, "attempt": str(mine.attempt), "force": "1" if mine.force else "",
-             "members": mine.members, "key": key}  # fmt: skip
+             "reinstalled": "1" if mine.reinstalled else "", "members": mine.members, "key": key}  # fmt: skip
     context.decide(lambda transaction: _record(context, transaction, call, "restore-handed-out", mine))
     return say("\n".join(f"{name}={value}" for name, value in lines.items()))
 

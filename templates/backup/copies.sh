@@ -20,17 +20,43 @@ etcd() {
 fit_tools() {
   has etcdctl && [ "$(tool_version)" = "${1:-$(tool_version)}" ] && return
   for pid in $(pidof etcd); do
-    for folder in usr/local/bin usr/bin; do
-      image=/proc/$pid/root/$folder
-      [ -f "$image/etcdctl" ] && [ ! -L "$image/etcdctl" ] || continue
-      rm -f "$KUBESEED/bin/etcdutl"
-      for tool in etcdctl etcdutl; do
-        [ ! -f "$image/$tool" ] || place 0755 "$KUBESEED/bin/$tool" <"$image/$tool"
-      done
-      etcdctl version >/dev/null && return
-    done
+    ! take_tools "/proc/$pid/root" || return 0
   done
-  has etcdctl
+  has etcdctl || { stacked && tools_of_image; }
+}
+
+# take_tools ROOT: from where etcd's images have them.
+take_tools() {
+  for image in "$1/usr/local/bin" "$1/usr/bin"; do
+    [ -f "$image/etcdctl" ] && [ ! -L "$image/etcdctl" ] || continue
+    rm -f "$KUBESEED/bin/etcdutl"
+    for tool in etcdctl etcdutl; do
+      [ ! -f "$image/$tool" ] || place 0755 "$KUBESEED/bin/$tool" <"$image/$tool"
+    done
+    etcdctl version >/dev/null && return
+  done
+  return 1
+}
+
+# tools_of_image: on a blank master nothing runs yet; they are in the image that kubeadm will start etcd from.
+tools_of_image() {
+  image=$(kubeadm config images list --config "$ETC/kubeadm/init.yaml" 2>/dev/null | grep /etcd:) || return
+  open_image "$image" || { kubeadm config images pull --config "$ETC/kubeadm/init.yaml" && open_image "$image"; } || return
+  taken=0
+  take_tools "$RUN/image" || taken=1
+  if [ "$ENGINE" = docker ]; then rm -rf "$RUN/image"; else ctr -n k8s.io images unmount --rm "$RUN/image" >/dev/null; fi
+  return $taken
+}
+
+# open_image IMAGE: its files, or those that are wanted of it, below $RUN/image.
+open_image() {
+  mkdir -p "$RUN/image/usr/local/bin"
+  [ "$ENGINE" = docker ] || { ctr -n k8s.io images mount "$1" "$RUN/image" >/dev/null && return || return; }
+  container=$(docker create "$1" etcd) || return
+  for tool in etcdctl etcdutl; do
+    docker cp "$container:/usr/local/bin/$tool" "$RUN/image/usr/local/bin/$tool" || :
+  done
+  docker rm "$container" >/dev/null
 }
 
 # tool_version: major and minor of etcdctl.

@@ -119,6 +119,11 @@ kubeconfig() {
 
 base64_of() { openssl base64 -A -in "$1"; }
 
+# bring_back: on a blank disk of a cluster that is to be restored the data come before etcd's first start (docs/backup.md).
+bring_back() {
+  [ -z "${BACKUP_UPLOAD:-}" ] || [ -d "$ETCD_DATA_DIR/member" ] || "$KUBESEED/backup/restore" --armed --data-only
+}
+
 # --- kubeadm
 
 stacked() { [ "$ETCD_TOPOLOGY" = stacked ]; }

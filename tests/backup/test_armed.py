@@ -135,6 +135,40 @@ def test_blank_machines_get_the_data_back(wing: Wing) -> None:
     assert sorted(wing.armed()["done"]) == ["m1", "m2", "m3"]  # type: ignore[call-overload]
 
 
+def test_with_stacked_etcd_the_first_blank_master_alone_gets_the_data_back(wing: Wing) -> None:
+    """kubeadm starts its etcd on them, and joins the members of the others: here the test does, in its place."""
+    name = wing.backup()
+    for node in wing.nodes:
+        conf = node.root / "etc/kubeseed/node.conf"
+        conf.write_text(conf.read_text().replace("ETCD_TOPOLOGY='external'", "ETCD_TOPOLOGY='stacked'"))
+        node.member.stop()
+        shutil.rmtree(node.member.data)
+        node.member.data.mkdir()
+    assert kubeseed("restore", wing.out, "--from", name, "--reinstalled").returncode == 0
+    first, *others = wing.nodes
+    done = first.run("restore", "--armed", "--data-only")
+    assert done.code == 0, done.output
+
+    shutil.rmtree(first.member.data / "member")  # what kubeadm reset does after an init that broke off
+    assert first.run("restore", "--armed", "--data-only").code == 0
+    first.member.start(first.member.peer)
+    Cluster(wing.cluster.authority, [first.member]).wait()
+    assert len(first.member.etcdctl("get", "key-", "--prefix", "--keys-only").split()) == 300
+    assert len(first.member.etcdctl("member", "list").splitlines()) == 1
+
+    began = [node.member.data.stat().st_mtime_ns for node in others]
+    outcomes = wing.tick()
+    assert [outcome.code for outcome in outcomes[:1]] == [0], outcomes[0].output
+    assert sorted(wing.armed()["done"]) == ["m1", "m2", "m3"]  # type: ignore[call-overload]
+    assert [node.member.data.stat().st_mtime_ns for node in others] == began, "nothing was done to those that join"
+    assert len(first.member.etcdctl("get", "key-", "--prefix", "--keys-only").split()) == 300
+    first.member.stop()
+    for node in wing.nodes:
+        shutil.rmtree(node.member.data)
+    wing.cluster.start()
+    wing.cluster.put_many(0, 300)
+
+
 def test_a_living_cluster_that_is_newer_refuses_and_says_so(wing: Wing) -> None:
     wing.backup()
     write_later(wing.cluster)
