@@ -4,38 +4,44 @@ import asyncio
 import inspect
 import logging
 import random
+import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import cast
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, Response
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route as StarletteRoute
 
 from http_server.authenticate import authenticate, authorise
+from http_server.body import body_pieces, read_body
 from http_server.errors import ApiError, unavailable
 from http_server.failpoint import reach
 from http_server.limit import Rate
-from http_server.model import AuditEvent, Auth, Caller, Scheme
+from http_server.model import AuditEvent, Auth, Scheme
 from http_server.ports import StoreUnavailableError
 from http_server.request_log import Line, write
 from http_server.routes import Listener, Route, check_routes
 from http_server.service.context import Context
+from http_server.settings import Limits
 from http_server.wire import Answer, Call, refuse
 
 log = logging.getLogger("kubeseed.app")
+T = TypeVar("T")
+# A page of another name that points here (DNS rebinding) must not read the cluster's state through somebody's browser.
+LOCAL = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
 
 
 @dataclass(slots=True)
 class Traffic:
-    """What is under way on all listeners, and how fast each peer asks."""
+    """What is under way on all listeners, how fast each peer asks, and how fast all of them together."""
 
     peer_rate: Rate
+    all_rate: Rate = field(default_factory=lambda: Rate(Limits().all_rate))
     in_flight: int = 0
 
 
@@ -53,159 +59,147 @@ class Road:
 
     def __init__(self, context: Context, route: Route, traffic: Traffic) -> None:
         self.route = route
-        self._context = context
-        self._traffic = traffic
-        self._waits = inspect.iscoroutinefunction(route.handler)
+        self.context = context
+        self.traffic = traffic
+        self.waits = inspect.iscoroutinefunction(route.handler)
 
     async def answer(self, request: Request) -> Response:
         """Never raises for anything a caller can cause."""
         started = time.perf_counter()
-        call = Call(request=secrets.token_hex(6), peer=request.client.host if request.client else "")
+        passage = Passage(self, request)
         cause = ""
         try:
-            call = await self._identified(request, call)
-            answer = await self._handled(request, call)
+            answer = await passage.answer()
         except ApiError as error:
-            answer, cause = refuse(error, call.request), error.cause or error.code
-            await asyncio.to_thread(self._remember, error, call)
+            answer, cause = refuse(error, passage.call.request), error.cause or error.code
+            await self._refused(error, passage.call)
         except StoreUnavailableError as error:
-            answer, cause = (
-                refuse(unavailable("store-unavailable", "the store is not available"), call.request),
-                str(error),
-            )
+            down = unavailable("store-unavailable", "the store is not available")
+            answer, cause = refuse(down, passage.call.request), str(error)
         reach("before-answer")
-        seconds = time.perf_counter() - started
-        write(
-            Line(
-                call.peer,
-                call.caller.node,
-                request.method,
-                self.route.path,
-                answer.status,
-                seconds,
-                call.request,
-                cause,
-            )
-        )
+        self._tell(passage.call, request.method, answer.status, time.perf_counter() - started, cause)
         return _response(answer)
 
-    async def _identified(self, request: Request, call: Call) -> Call:
-        """Method, rate, credential, role: all that is decided before a byte of the body is read."""
-        if request.method != self.route.method and not self._is_head(request):
-            raise ApiError(405, "method-not-allowed", "this route is not for that method")
-        if _head_size(request) > self._context.settings.limits.header:
-            raise ApiError(400, "head-too-large", "the request's head is too large")
-        self._admit(call.peer)
-        header = request.headers.get("authorization", "")
-        caller = await asyncio.to_thread(self._authenticate, header)
-        if caller.scheme is Scheme.NODE:
-            _slow_down(self._context.node_rate.take(caller.node))
-        authorise(self.route.who, caller, self._context.inventory)
-        return replace(call, caller=caller)
+    def _tell(self, call: Call, method: str, status: int, seconds: float, cause: str) -> None:
+        route = self.route
+        self.context.metrics.answered((route.listener, route.method, route.path), status, seconds)
+        write(Line(call.peer, call.caller.node, method, route.path, status, seconds, call.request, cause))
 
-    def _is_head(self, request: Request) -> bool:
-        """UEFI asks for the size of a boot file before it fetches it (UEFI 2.10, section 24.7.3)."""
-        return request.method == "HEAD" and self.route.listener is Listener.PLAIN and self.route.method == "GET"
-
-    def _authenticate(self, header: str) -> Caller:
-        return authenticate(self.route.auth, header, self._context.inventory, self._context.store)
-
-    def _admit(self, peer: str) -> None:
-        if self.route.auth is not Auth.OPERATOR:
-            _slow_down(self._traffic.peer_rate.take(peer))
-        if self._traffic.in_flight >= self._context.settings.limits.requests_in_flight:
-            raise unavailable("busy", "too many requests at once")
-
-    async def _handled(self, request: Request, call: Call) -> Answer:
-        call = replace(
-            call,
-            path={name: str(value) for name, value in request.path_params.items()},
-            query=request.url.query,
-            etag=request.headers.get("if-none-match", ""),
-        )
-        if self.route.streamed:
-            self._check_type(request)
-            stream = _pieces(request, self.route.body, self._context.settings.limits.blob_pause)
-            return cast("Answer", await self.route.handler(self._context, replace(call, stream=stream)))  # type: ignore[misc]  # streamed handlers wait
-        call = replace(call, body=await self._body(request))
-        if self._waits:
-            return cast("Answer", await self.route.handler(self._context, call))  # type: ignore[misc]  # _waits says which
-        with self._under_way():
-            return cast("Answer", await asyncio.to_thread(self.route.handler, self._context, call))
-
-    @contextmanager
-    def _under_way(self) -> Iterator[None]:
-        """Counts what holds a thread; long-polls hold none."""
-        self._traffic.in_flight += 1
-        try:
-            yield
-        finally:
-            self._traffic.in_flight -= 1
-
-    async def _body(self, request: Request) -> bytes:
-        """At most the route's limit, in time, and of its type; nothing is read where no body belongs."""
-        if not self.route.body:
-            return b""
-        try:
-            async with asyncio.timeout(self._context.settings.limits.body_time):
-                body = await _read(request, self.route.body)
-        except TimeoutError:
-            raise ApiError(400, "body-too-slow", "the body did not arrive in time") from None
-        if body:
-            self._check_type(request)
-        return body
-
-    def _check_type(self, request: Request) -> None:
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != self.route.media_type:
-            raise ApiError(415, "unsupported-type", f"the body must be {self.route.media_type}")
-
-    def _remember(self, error: ApiError, call: Call) -> None:
+    async def _refused(self, error: ApiError, call: Call) -> None:
         """Refused credentials and roles leave an audit row, at most one a minute for each peer or node."""
+        self.context.metrics.refused(error.code)
         if error.status not in {401, 403}:
             return
         detail = {"route": self.route.path, "cause": error.cause or error.message}
         denied = AuditEvent(
             "denied", call.caller.node, outcome="denied", request=call.request, peer=call.peer, detail=detail
         )
-        worthy = self._context.worth(denied)
-        if worthy:
-            try:
-                self._context.store.transact(lambda transaction: transaction.record(worthy))
-            except StoreUnavailableError as unable:
-                log.warning("a refusal was not recorded: %s", unable)
+        if worthy := self.context.worth(denied):
+            await asyncio.to_thread(self._record, worthy)
 
-
-async def _read(request: Request, limit: int) -> bytes:
-    too_large = ApiError(413, "too-large", f"the body may have at most {limit} bytes")
-    if int(request.headers.get("content-length", "0")) > limit:
-        raise too_large
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise too_large
-    return bytes(body)
-
-
-async def _pieces(request: Request, limit: int, pause: float) -> AsyncIterator[bytes]:
-    """The body as it arrives: at most `limit` bytes, no piece later than `pause` seconds after the one before."""
-    too_large = ApiError(413, "too-large", f"the body may have at most {limit} bytes")
-    if int(request.headers.get("content-length", "0")) > limit:
-        raise too_large
-    arriving, size = aiter(request.stream()), 0
-    while True:
+    def _record(self, denied: AuditEvent) -> None:
         try:
-            async with asyncio.timeout(pause):
-                piece = await anext(arriving)
-        except StopAsyncIteration:
-            return
-        except (TimeoutError, ClientDisconnect):
-            raise ApiError(400, "body-too-slow", "the body did not arrive in time") from None
-        size += len(piece)
-        if size > limit:
-            raise too_large
-        yield piece
+            self.context.store.transact(lambda transaction: transaction.record(denied))
+        except StoreUnavailableError as unable:
+            log.warning("a refusal was not recorded: %s", unable)
+
+
+class Passage:
+    """One request on its road. `call` grows as more is known of it, also for the log when it is refused."""
+
+    def __init__(self, road: Road, request: Request) -> None:
+        self._road = road
+        self._request = request
+        self._limits = road.context.settings.limits
+        self.call = Call(
+            request=secrets.token_hex(6),
+            peer=request.client.host if request.client else "",
+            path={name: str(value) for name, value in request.path_params.items()},
+            query=request.url.query,
+            etag=request.headers.get("if-none-match", ""),
+        )
+
+    async def answer(self) -> Answer:
+        """Nothing of a body is read before method, rate, credential and role were judged.
+
+        What reads no body and does not wait is judged and done in one go: each change of threads costs.
+        """
+        self._admit()
+        route = self._road.route
+        if not route.body and not self._road.waits:
+            return await self._in_thread(self._judged_and_done)
+        await self._in_thread(self._judge)
+        if route.streamed:
+            self._check_type()
+            self._take(stream=body_pieces(self._request, route.body, self._limits.blob_pause))
+        elif route.body:
+            await self._read()
+        if self._road.waits:
+            return await cast("Awaitable[Answer]", route.handler(self._road.context, self.call))
+        return await self._in_thread(self._done)
+
+    def _take(self, **known: object) -> None:
+        self.call = replace(self.call, **known)  # type: ignore[arg-type]  # fields of Call
+
+    def _admit(self) -> None:
+        """What costs nothing comes first, on the loop itself."""
+        request, road = self._request, self._road
+        if request.method != road.route.method and not self._is_head():
+            raise ApiError(405, "method-not-allowed", "this route is not for that method")
+        if road.route.listener is Listener.UI and not LOCAL.fullmatch(request.headers.get("host", "")):
+            raise ApiError(421, "other-host", "this page is for 127.0.0.1 and localhost only")
+        if _head_size(request) > self._limits.header:
+            raise ApiError(400, "head-too-large", "the request's head is too large")
+        if road.route.auth is not Auth.OPERATOR:
+            _slow_down(road.traffic.peer_rate.take(self.call.peer))
+            _slow_down(road.traffic.all_rate.take(""))
+        if road.traffic.in_flight >= self._limits.requests_in_flight:
+            raise unavailable("busy", "too many requests at once")
+
+    def _is_head(self) -> bool:
+        """UEFI asks for the size of a boot file before it fetches it (UEFI 2.10, section 24.7.3)."""
+        route = self._road.route
+        return self._request.method == "HEAD" and route.listener is Listener.PLAIN and route.method == "GET"
+
+    def _judge(self) -> None:
+        """Credential, the node's own rate, role."""
+        road, context = self._road, self._road.context
+        header = self._request.headers.get("authorization", "")
+        caller = authenticate(road.route.auth, header, context.inventory, context.store)
+        self._take(caller=caller)
+        if caller.scheme is Scheme.NODE:
+            _slow_down(context.node_rate.take(caller.node))
+        authorise(road.route.who, caller, context.inventory)
+
+    def _done(self) -> Answer:
+        return cast("Answer", self._road.route.handler(self._road.context, self.call))
+
+    def _judged_and_done(self) -> Answer:
+        self._judge()
+        return self._done()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Counts what holds a thread or waits for one; long-polls hold none."""
+        metrics, traffic = self._road.context.metrics, self._road.traffic
+        traffic.in_flight += 1
+        metrics.in_flight.set(traffic.in_flight)
+        try:
+            return await asyncio.to_thread(work)
+        finally:
+            traffic.in_flight -= 1
+            metrics.in_flight.set(traffic.in_flight)
+
+    async def _read(self) -> None:
+        """At most the route's limit, in time, and of its type."""
+        body = await read_body(self._request, self._road.route.body, self._limits.body_time)
+        if body:
+            self._check_type()
+        self._take(body=body)
+
+    def _check_type(self) -> None:
+        media_type = self._request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != self._road.route.media_type:
+            raise ApiError(415, "unsupported-type", f"the body must be {self._road.route.media_type}")
 
 
 def _head_size(request: Request) -> int:
@@ -222,6 +216,12 @@ def _slow_down(wait: float) -> None:
         raise ApiError(429, "too-many-requests", "ask more slowly", retry_after=int(wait) + 1)
 
 
+class BootFile(FileResponse):
+    """A file in pieces that are large enough for a fast network."""
+
+    chunk_size = 2**20
+
+
 def _response(answer: Answer) -> Response:
     """The HTTP answer. A refused body may still be on its way, so its connection ends here."""
     headers = {**answer.headers, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -230,8 +230,10 @@ def _response(answer: Answer) -> Response:
         headers["Retry-After"] = str(asked + random.randint(0, asked))  # noqa: S311 - jitter, not a secret
     if answer.status >= 400:
         headers["Connection"] = "close"
+    if answer.stream:
+        return StreamingResponse(answer.stream, answer.status, headers, media_type=answer.media_type)
     if answer.file:
-        return FileResponse(answer.file, answer.status, headers, media_type=answer.media_type)
+        return BootFile(answer.file, answer.status, headers, media_type=answer.media_type)
     return Response(answer.body, answer.status, headers, media_type=answer.media_type)
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from http_server.errors import StartError
-from http_server.settings import Listen, Out, Settings, parse_listen, parse_store
+from http_server.settings import Listen, Out, Settings, parse_listen, parse_local, parse_store
 
 ENVIRONMENT = 3
 USAGE = 2
@@ -52,9 +52,9 @@ def told() -> Iterator[None]:
         raise typer.Exit(ENVIRONMENT) from None
 
 
-def _listen(text: str | None) -> Listen | None:
+def _listen(text: str | None, parse: Callable[[str], Listen] = parse_listen) -> Listen | None:
     try:
-        return parse_listen(text) if text else None
+        return parse(text) if text else None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
@@ -76,6 +76,10 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer nodes; one for each core.")] = 1,
     images: Annotated[Path, typer.Option(metavar="DIR", help="Images for network boot: `kubeseed image`.")] = IMAGES,
     tftp: Annotated[Path, typer.Option(metavar="DIR", help="iPXE's files for network boot: `kubeseed pxe`.")] = TFTP,
+    ui: Annotated[
+        str | None,
+        typer.Option(metavar="127.0.0.1:PORT", help="A read-only status page, and /metrics, on this machine alone."),
+    ] = None,
 ) -> None:
     """Run the coordinator until Ctrl-C: it hands each node its join material."""
     from http_server.coordinator import serve as run
@@ -89,6 +93,7 @@ def serve(
         images,
         tftp,
         workers=workers,
+        ui_listen=_listen(ui, parse_local),
     )
     with told():
         start_logging(as_json=settings.json_log)

@@ -1,27 +1,36 @@
-"""Knows when a connection is closed for being slow, one too many, or a stranger on the operator's socket."""
+"""Knows when a connection is closed for being slow, endless, one too many, or a stranger on the operator's socket."""
 
 import asyncio
 import os
 import socket
 import struct
-from collections import Counter
+from collections import Counter, OrderedDict
 from typing import Any, ClassVar
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from http_server.settings import Limits
 
 
-class GuardedProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 with a deadline for every request head, and a bound on connections for each peer.
+class HeadTooLargeError(Exception):
+    """Raised inside the parser's callbacks: uvicorn answers 400 and closes."""
 
-    `limits` and `peers` belong to one listener: see `guarded`.
+
+class GuardedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 with a deadline for every request head, bounds on heads, and a bound on connections.
+
+    `limits`, `peers` and `waiting` belong to one listener: see `guarded`. `waiting` holds the connections without a
+    request, the longest waiting first: when there are too many connections, that one makes room, so that any number of
+    silent connections keeps nobody out who has something to ask.
     """
 
     limits: ClassVar[Limits] = Limits()
     peers: ClassVar[Counter[str]] = Counter()
+    waiting: ClassVar["OrderedDict[GuardedProtocol, None]"] = OrderedDict()
     _deadline: asyncio.TimerHandle | None = None
     _peer = ""
+    _head = 0
+    _unheard = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # asyncio says BaseTransport, uvicorn narrows it
@@ -36,8 +45,17 @@ class GuardedProtocol(H11Protocol):
             return self._admit_operator(sock)
         self._peer = self.client[0] if self.client else ""
         self.peers[self._peer] += 1
-        crowded = len(self.connections) > self.limits.connections
-        return not crowded and self.peers[self._peer] <= self.limits.connections_per_peer
+        if self.peers[self._peer] > self.limits.connections_per_peer:
+            return False
+        return len(self.connections) <= self.limits.connections or self._make_room()
+
+    def _make_room(self) -> bool:
+        """Closes the connection that has asked nothing for the longest time; False when every one has a request."""
+        if not self.waiting:
+            return False
+        longest, _ = self.waiting.popitem(last=False)
+        longest.transport.abort()
+        return True
 
     def _admit_operator(self, sock: Any) -> bool:
         """SO_PEERCRED, unix(7): root and the coordinator's own user only, whatever the socket's mode has become."""
@@ -54,17 +72,51 @@ class GuardedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """A parser that keeps what it was fed without a word is cut off: the piece it waits for never ends."""
+        self._unheard += len(data)
         super().data_received(data)
+        if self._unheard > self.limits.header and not self.transport.is_closing():
+            self.send_400_response("the request's head is too large")
         if self.cycle is None or self.cycle.response_complete:
             self._arm()
         else:
             self._disarm()
 
+    def on_message_begin(self) -> None:
+        self._head = self._unheard = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._measure(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Headers and, after a chunked body, trailers: together they are bounded."""
+        self._measure(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _measure(self, size: int) -> None:
+        self._unheard = 0
+        self._head += size
+        if self._head > self.limits.header:
+            raise HeadTooLargeError
+
+    def on_body(self, body: bytes) -> None:
+        self._unheard = 0
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.pipeline and not self.transport.is_closing():
+            self.waiting[self] = None
+
     def _arm(self) -> None:
-        if self._deadline is None:
+        if self._deadline is None and not self.transport.is_closing():
+            self.waiting[self] = None
             self._deadline = self.loop.call_later(self.limits.first_request, self.transport.close)
 
     def _disarm(self) -> None:
+        self.waiting.pop(self, None)
         if self._deadline:
             self._deadline.cancel()
             self._deadline = None
@@ -76,5 +128,6 @@ def guarded(listener_limits: Limits) -> type[GuardedProtocol]:
     class ListenerProtocol(GuardedProtocol):
         limits = listener_limits
         peers: ClassVar[Counter[str]] = Counter()
+        waiting: ClassVar[OrderedDict[GuardedProtocol, None]] = OrderedDict()
 
     return ListenerProtocol

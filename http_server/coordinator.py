@@ -30,7 +30,7 @@ from http_server.order import OrderFile
 from http_server.ports import Keyring, Store, StoreUnavailableError, Transaction
 from http_server.private_file import FOLDER, check_private
 from http_server.routes import ROUTES, Listener
-from http_server.server import Door, bind, bind_private, bind_together, lock, run
+from http_server.server import Door, bind, bind_private, bind_together, lock, run, run_in_loop
 from http_server.service.background import serve_cluster, watch
 from http_server.service.client_identity import ClientIdentity, own_certificate
 from http_server.service.context import Context, KeysetCache, current_claim, open_epoch
@@ -195,7 +195,7 @@ def serve(settings: Settings) -> None:
         with assemble(settings) as coordinator:
             sockets = _bound(coordinator)
             if settings.workers == 1:
-                asyncio.run(_serve(coordinator, {listener: socks[0] for listener, socks in sockets.items()}))
+                run_in_loop(_serve(coordinator, {listener: socks[0] for listener, socks in sockets.items()}))
         try:
             if settings.workers > 1:
                 _serve_together(settings, sockets)
@@ -214,7 +214,7 @@ def _serve_together(settings: Settings, sockets: Mapping[Listener, Sequence[sock
     def work(number: int) -> None:
         own = {listener: socks[number] for listener, socks in sockets.items() if number < len(socks)}
         with assemble(settings, bell=bells[number]) as coordinator:
-            asyncio.run(_serve(coordinator, own, leads=number == 0))
+            run_in_loop(_serve(coordinator, own, leads=number == 0))
 
     Crew(settings.workers, work).run()
 
@@ -249,6 +249,9 @@ def _bound(coordinator: Coordinator) -> dict[Listener, list[socket.socket]]:
         Listener.PLAIN: [bind(settings.boot_listen)],
         Listener.SOCKET: [bind_private(settings.out.socket)],
     }
+    if settings.ui_listen:
+        bound[Listener.UI] = [bind(settings.ui_listen)]
+        log.info("status page on http://%s/", settings.ui_listen)
     name = coordinator.context.inventory.cluster
     log.info("cluster %s: https on %s, http for booting machines on %s", name, listen, settings.boot_listen)
     return bound
@@ -259,12 +262,17 @@ async def _serve(coordinator: Coordinator, sockets: Mapping[Listener, socket.soc
     if not leads:
         context = replace(context, take_pushed=lambda: False)
     settings = context.settings
-    traffic = Traffic(Rate(settings.limits.peer_rate))
+    traffic = Traffic(Rate(settings.limits.peer_rate), Rate(settings.limits.all_rate))
     doors = tuple(
-        Door(sock, build_app(context, listener, ROUTES, traffic), tls.context if listener is Listener.TLS else None)
+        Door(
+            listener,
+            sock,
+            build_app(context, listener, ROUTES, traffic),
+            tls.context if listener is Listener.TLS else None,
+        )
         for listener, sock in sockets.items()
     )
     hup = asyncio.Event()
     alone_do = [serve_cluster(context)] if leads else []
     tasks = tuple(asyncio.create_task(work) for work in (watch(context, tls, hup), *alone_do))
-    await run(doors, settings.limits, context.bell, hup, tasks)
+    await run(doors, settings.limits, context.bell, hup, tasks, context.metrics)

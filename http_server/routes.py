@@ -24,6 +24,7 @@ from http_server.service import (
 from http_server.service import join as joining
 from http_server.service.context import Context
 from http_server.settings import Limits
+from http_server.ui import health, page
 from http_server.wire import BYTES, CSR, FORM, JSON, Answer, Call
 
 Handler = Callable[[Context, Call], Answer] | Callable[[Context, Call], Awaitable[Answer]]
@@ -35,6 +36,7 @@ class Listener(StrEnum):
     TLS = "tls"
     PLAIN = "plain"
     SOCKET = "socket"
+    UI = "ui"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,11 @@ class Route:
 
 
 LIMITS = Limits()
-TLS, PLAIN, SOCKET = Listener.TLS, Listener.PLAIN, Listener.SOCKET
+TLS, PLAIN, SOCKET, UI = Listener.TLS, Listener.PLAIN, Listener.SOCKET, Listener.UI
 
 ROUTES: tuple[Route, ...] = (
     Route(TLS, "GET", "/healthz", backends.healthz, Auth.NONE),
+    Route(TLS, "GET", "/readyz", health.readyz, Auth.NONE),
     Route(TLS, "POST", "/v1/enrol", enrol.enrol, Auth.ENROLMENT, Who.ALL, LIMITS.body, FORM),
     Route(TLS, "GET", "/v1/files", files.files, Auth.NODE),
     Route(TLS, "POST", "/v1/init/claim", init.claim, Auth.NODE, Who.FIRST_MASTER, LIMITS.body, FORM),
@@ -78,6 +81,7 @@ ROUTES: tuple[Route, ...] = (
     Route(TLS, "GET", "/v1/restore/{file}", restore_order.file, Auth.NODE, Who.MEMBERS),
     Route(TLS, "POST", "/v1/restore/done", restore_order.done, Auth.NODE, Who.MEMBERS, LIMITS.body, FORM),
     Route(PLAIN, "GET", "/healthz", backends.healthz, Auth.NONE),
+    Route(PLAIN, "GET", "/readyz", health.readyz, Auth.NONE),
     Route(PLAIN, "GET", "/ca.crt", seed.root_certificate, Auth.NONE),
     Route(PLAIN, "GET", "/seed/{node}/{file}", seed.seed, Auth.NONE),
     Route(PLAIN, "GET", "/seed/{node}/autoinstall/{file}", seed.autoinstall, Auth.NONE),
@@ -88,6 +92,7 @@ ROUTES: tuple[Route, ...] = (
     Route(PLAIN, "POST", "/boot/report", installation.report, Auth.NONE, Who.ALL, LIMITS.body, FORM),
     Route(SOCKET, "GET", "/status", operator.status, Auth.OPERATOR),
     Route(SOCKET, "GET", "/events", operator.events, Auth.OPERATOR),
+    Route(SOCKET, "GET", "/metrics", health.metrics, Auth.OPERATOR),
     Route(SOCKET, "POST", "/nodes/{node}/approve", operator.approve, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
     Route(SOCKET, "POST", "/nodes/{node}/revoke", operator.revoke, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
     Route(SOCKET, "POST", "/nodes/{node}/rearm", operator.rearm, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
@@ -96,12 +101,20 @@ ROUTES: tuple[Route, ...] = (
     Route(SOCKET, "POST", "/restore/disarm", restore_order.disarm, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
     Route(SOCKET, "POST", "/nodes/{node}/reinstall", installation.reinstall, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
     Route(SOCKET, "POST", "/init/reassign", operator.reassign, Auth.OPERATOR, Who.ALL, LIMITS.body, FORM),
+    Route(UI, "GET", "/", page.page, Auth.NONE),
+    Route(UI, "GET", "/page.css", page.style, Auth.NONE),
+    Route(UI, "GET", "/page.js", page.script, Auth.NONE),
+    Route(UI, "GET", "/stream", page.stream, Auth.NONE),
+    Route(UI, "GET", "/metrics", health.metrics, Auth.NONE),
+    Route(UI, "GET", "/healthz", backends.healthz, Auth.NONE),
+    Route(UI, "GET", "/readyz", health.readyz, Auth.NONE),
 )
 
 ALLOWED_AUTH = {
     Listener.TLS: frozenset({Auth.NONE, Auth.ENROLMENT, Auth.NODE}),
     Listener.PLAIN: frozenset({Auth.NONE}),
     Listener.SOCKET: frozenset({Auth.OPERATOR}),
+    Listener.UI: frozenset({Auth.NONE}),
 }
 
 
@@ -116,6 +129,8 @@ def check_routes(routes: tuple[Route, ...]) -> tuple[Route, ...]:
             raise RouteError(f"{route.method} {route.path}: {route.auth!r} is no authentication for {route.listener}")
         if not isinstance(route.who, Who) or (route.who is not Who.ALL and route.auth is not Auth.NODE):
             raise RouteError(f"{route.method} {route.path}: a role needs the authentication of a node")
+        if route.listener is Listener.UI and route.method != "GET":
+            raise RouteError(f"{route.method} {route.path}: the status page changes nothing")
         if bool(route.body) != (route.method == "POST") or bool(route.body) != bool(route.media_type):
             raise RouteError(f"{route.method} {route.path}: a body needs a limit and a type, and belongs to POST")
     if len({(route.listener, route.method, route.path) for route in routes}) != len(routes):

@@ -7,29 +7,35 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 
 from http_server.bell import Bell
 from http_server.connection import guarded
 from http_server.errors import StartError
+from http_server.metrics import Metrics
 from http_server.settings import Limits, Listen, Out
 
 HANDSHAKE_SECONDS = 10.0
+GOODBYE_SECONDS = 2.0  # a peer that does not answer TLS's close_notify is not waited for
 BACKLOG = 1024
 THREADS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One bound socket and what answers behind it."""
+    """One bound socket and what answers behind it. The name is for the metrics."""
 
+    name: str
     sock: socket.socket
     app: Starlette
     tls: ssl.SSLContext | None = None
@@ -51,12 +57,19 @@ class DoorServer(uvicorn.Server):
         """As uvicorn's, for exactly one socket that is bound already."""
         del sockets
         await self.lifespan.startup()
-        handshake = HANDSHAKE_SECONDS if self._door.tls else None
-        server = await asyncio.get_running_loop().create_server(
-            self._protocol, sock=self._door.sock, ssl=self._door.tls, backlog=BACKLOG, ssl_handshake_timeout=handshake
-        )
-        self.servers = [server]
+        self.servers = [await self._listen(asyncio.get_running_loop())]
         self.started = True
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop) -> asyncio.Server:
+        door = self._door
+        if door.sock.family == socket.AF_UNIX:
+            return await loop.create_unix_server(self._protocol, sock=door.sock, backlog=BACKLOG)
+        if door.tls is None:
+            return await loop.create_server(self._protocol, sock=door.sock, backlog=BACKLOG)
+        return await loop.create_server(
+            self._protocol, sock=door.sock, backlog=BACKLOG, ssl=door.tls,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS, ssl_shutdown_timeout=GOODBYE_SECONDS,
+        )  # fmt: skip
 
     def _protocol(self) -> asyncio.Protocol:
         made: asyncio.Protocol = self.config.http_protocol_class(
@@ -69,20 +82,35 @@ def make_server(door: Door, limits: Limits) -> DoorServer:
     """A server that logs nothing by itself, believes no proxy and reads no environment."""
     config = uvicorn.Config(
         door.app, http=guarded(limits), ws="none", lifespan="off", log_config=None, access_log=False,
-        proxy_headers=False, server_header=False, date_header=True, h11_max_incomplete_event_size=limits.header,
+        proxy_headers=False, server_header=False, date_header=True,
         timeout_keep_alive=int(limits.idle), timeout_graceful_shutdown=limits.stop_time,
     )  # fmt: skip
     return DoorServer(config, door)
 
 
+def run_in_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Runs the whole process in libuv's loop: a connection that waits costs kilobytes there, not the 256 KiB of
+    asyncio's TLS, and a handshake half of the time.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
+
+
 async def run(
-    doors: tuple[Door, ...], limits: Limits, bell: Bell, hup: asyncio.Event, tasks: tuple[asyncio.Task[None], ...]
+    doors: tuple[Door, ...],
+    limits: Limits,
+    bell: Bell,
+    hup: asyncio.Event,
+    tasks: tuple[asyncio.Task[None], ...],
+    metrics: Metrics,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then lets answers finish; long-polls are answered at once."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(THREADS, "kubeseed"))
     bell.hang()
     servers = [make_server(door, limits) for door in doors]
+    for door, server in zip(doors, servers, strict=True):
+        metrics.connections.labels(door.name).set_function(partial(len, server.server_state.connections))
 
     def stop() -> None:
         bell.stop()
@@ -114,7 +142,8 @@ def bind_together(listen: Listen, count: int) -> list[socket.socket]:
 def bind(listen: Listen, *, shared: bool = False) -> socket.socket:
     """A TCP socket on this address, or one sentence about who has it."""
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio switches the delay of small packets off only for sockets that say they are TCP (bpo-27456)
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

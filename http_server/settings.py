@@ -25,6 +25,7 @@ class Limits:
     connections_per_peer: int = 1024
     requests_in_flight: int = 256
     peer_rate: tuple[float, float] = (200.0, 400.0)
+    all_rate: tuple[float, float] = (2000.0, 4000.0)
     node_rate: tuple[float, float] = (10.0, 60.0)
     enrol_rate: tuple[float, float] = (10.0 / 60.0, 20.0)
     stop_time: int = 3
@@ -48,6 +49,17 @@ class Listen:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_local(text: str) -> Listen:
+    """As `parse_listen`, but an address of this machine alone."""
+    listen = parse_listen(text)
+    if listen.host not in {"127.0.0.1", "::1"}:
+        raise ValueError(
+            f"{text!r} would show the cluster to the network without asking who looks: write 127.0.0.1:{listen.port},"
+            " and reach it with `ssh -L` or through a web server that asks for a password"
+        )
+    return listen
 
 
 def parse_listen(text: str) -> Listen:
@@ -166,5 +178,6 @@ class Settings:
     json_log: bool = False
     images: Path = Path("/var/lib/kubeseed/images")
     tftp: Path = Path("/var/lib/kubeseed/tftp")
+    ui_listen: Listen | None = None
     limits: Limits = field(default_factory=Limits)
     workers: int = 1

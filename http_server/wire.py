@@ -16,7 +16,6 @@ PEM = "application/x-pem-file"
 FORM = "application/x-www-form-urlencoded"
 CSR = "application/pkcs10"
 BYTES = "application/octet-stream"
-BYTES = "application/octet-stream"
 
 
 async def _nothing() -> AsyncIterator[bytes]:
@@ -43,13 +42,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer; `headers` never carries a secret. With `file`, that file's bytes are the body, and ranges work."""
+    """One answer; `headers` never carries a secret. With `file`, that file's bytes are the body, and ranges work.
+
+    With `stream`, the body goes on for as long as its pieces come.
+    """
 
     status: int = 200
     body: bytes = b""
     media_type: str = TEXT
     headers: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
+    stream: AsyncIterator[bytes] | None = None
 
 
 def say(text: str, **headers: str) -> Answer:

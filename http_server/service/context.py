@@ -11,12 +11,14 @@ from http_server.assets import ImageIndex
 from http_server.authenticate import is_live
 from http_server.backups import Backups
 from http_server.bell import Bell
+from http_server.board import Board
 from http_server.clock import Clock
 from http_server.errors import ApiError, unauthorised
 from http_server.inventory import Inventory
 from http_server.inventory_file import InventoryFile
 from http_server.keyset import seal_keyset, unseal_keyset
 from http_server.limit import Rate
+from http_server.metrics import Metrics
 from http_server.model import AuditEvent, Claim, Keyset
 from http_server.order import OrderFile
 from http_server.ports import Keyring, KubernetesApi, Store, Transaction, View
@@ -61,6 +63,8 @@ class Context:
     images: ImageIndex
     alarms: Alarms = field(default_factory=Alarms)
     sightings: Sightings = field(default_factory=Sightings)
+    metrics: Metrics = field(default_factory=Metrics)
+    board: Board = field(default_factory=Board)
     kubernetes_gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     keysets: KeysetCache = field(default_factory=KeysetCache)
     take_pushed: Callable[[], bool] = lambda: False

@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 from http_server.boot import is_of_this_system
 from http_server.errors import ApiError, conflict
 from http_server.form import decode_body, parse_fingerprint, parse_form, whole_number
 from http_server.inventory import Inventory
 from http_server.keyset import make_keyset
-from http_server.model import AuditRow, Claim, Enrolment, EnrolmentState, InitState, Report, Slot
+from http_server.model import AuditRow, Claim, Enrolment, EnrolmentState, InitState, Report, ReportState, Slot
 from http_server.ports import Transaction, View
 from http_server.secret import same
 from http_server.service.backup import freshness
@@ -22,15 +23,21 @@ from http_server.wire import Answer, Call, give, say
 
 MOST_EVENTS = 1000
 NOT_APPROVED = "other-fingerprint"
+TROUBLE = frozenset({ReportState.FAILED, ReportState.STOPPED})
 
 
 def status(context: Context, call: Call) -> Answer:
     """GET /status: the cluster and every node of the inventory."""
     del call
+    return give(status_data(context))
+
+
+def status_data(context: Context) -> dict[str, Any]:
+    """The cluster and every node of the inventory, as plain data."""
     shown = context.store.read(lambda view: _status(context.inventory, view))
     strangers = [sighting_data(seen) for seen in context.sightings.all()]
     asides = {"backup": freshness(context), "restore": progress(context), "strangers": strangers}
-    return give({**shown, **asides})
+    return {**shown, **asides}
 
 
 def _status(inventory: Inventory, view: View) -> dict[str, object]:
@@ -78,7 +85,9 @@ def _node(inventory: Inventory, enrolment: Enrolment, words: Sequence[Report]) -
 
 
 def _stage(word: Report) -> dict[str, object]:
-    return {"state": word.state, "seconds": word.seconds, "attempts": word.attempt, "at": word.at, "log": word.log}
+    """The log of a stage in trouble only: those of a thousand nodes that are well would be megabytes."""
+    log = word.log if word.state in TROUBLE else ""
+    return {"state": word.state, "seconds": word.seconds, "attempts": word.attempt, "at": word.at, "log": log}
 
 
 def events(context: Context, call: Call) -> Answer:

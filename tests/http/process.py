@@ -28,7 +28,7 @@ import httpx
 
 from http_server.coordinator import assemble, serve
 from http_server.request_log import start_logging
-from http_server.settings import EtcdAddress, Listen, Out, Settings
+from http_server.settings import EtcdAddress, Limits, Listen, Out, Settings
 from tests.backup.etcd import Member
 from tests.http.etcd import share
 from tests.http.outfolder import OutFolder, make_out
@@ -71,6 +71,8 @@ class Coordinator:
     logs: list[Path] = field(default_factory=list)
     shared: EtcdAddress | None = None
     workers: int = 1
+    limits: Limits = field(default_factory=Limits)
+    ui_port: int = field(default_factory=free_port)
 
     def start(self, failpoint: str = "", *, wait: bool = True) -> None:
         """A process forked from one that has the modules loaded; it does what `kubeseed serve` does."""
@@ -78,6 +80,7 @@ class Coordinator:
         settings = Settings(
             Out(self.out.root, self.shared), Listen("127.0.0.1", self.port), Listen("127.0.0.1", self.boot_port),
             images=self.out.root.parent / "images", tftp=self.out.root.parent / "tftp", workers=self.workers,
+            ui_listen=Listen("127.0.0.1", self.ui_port), limits=self.limits,
         )  # fmt: skip
         self.process = FORKS.Process(target=_serve, args=(settings, self.logs[-1], failpoint))
         self.process.start()
@@ -127,6 +130,10 @@ class Coordinator:
 
     def boot(self) -> httpx.Client:
         return httpx.Client(base_url=f"http://127.0.0.1:{self.boot_port}", trust_env=False)
+
+    def watcher(self) -> httpx.Client:
+        """A browser on the coordinator's machine."""
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.ui_port}", trust_env=False, timeout=40)
 
     def operator(self) -> httpx.Client:
         socket_path = str(self.out.root / "state" / "admin.sock")
@@ -258,11 +265,13 @@ def running(
     workers: int = 1,
     shared: EtcdAddress | None = None,
     member: Member | None = None,
+    limits: Limits | None = None,
     **more: Any,
 ) -> Iterator[Coordinator]:
     """A coordinator of a fresh OUT below `folder`; always stopped by its own pid at the end."""
     port, boot_port = free_port(), free_port()
     coordinator = Coordinator(fresh_out(folder, port, **more), port, boot_port, shared=shared, workers=workers)
+    coordinator.limits = limits or coordinator.limits
     if shared:
         share(coordinator.out.root, shared, member)
     coordinator.start(failpoint)

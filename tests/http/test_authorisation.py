@@ -16,6 +16,7 @@ NODES = {"worker", "master", "first master", "closed worker"}
 MASTERS = {"master", "first master"}
 ANYBODY = NODES | {
     "nobody", "wrong credential", "revoked node", "other cluster's node", "old generation",
+    "pending node", "re-armed node", "another node's name",
     "sealed seed", "wrong seed", "closed seed", "pending seed", "stranger", "operator's words",
 }  # fmt: skip
 SEEDS = {"sealed seed", "pending seed"}
@@ -23,6 +24,7 @@ SEEDS = {"sealed seed", "pending seed"}
 # Who is not answered with 401 or 403, by listener, method and path.
 ALLOWED: dict[tuple[str, str, str], set[str]] = {
     ("tls", "GET", "/healthz"): ANYBODY,
+    ("tls", "GET", "/readyz"): ANYBODY,
     ("tls", "POST", "/v1/enrol"): SEEDS,
     ("tls", "GET", "/v1/files"): NODES,
     ("tls", "POST", "/v1/init/claim"): {"first master"},
@@ -36,12 +38,15 @@ ALLOWED: dict[tuple[str, str, str], set[str]] = {
     ("tls", "POST", "/v1/backups/{digest}"): MASTERS,
     ("tls", "POST", "/v1/backups"): MASTERS,
     ("tls", "GET", "/v1/backups/wanted"): MASTERS,
+    ("tls", "GET", "/v1/backups/store"): MASTERS,
     ("tls", "GET", "/v1/restore"): MASTERS,
     ("tls", "GET", "/v1/restore/{file}"): MASTERS,
     ("tls", "POST", "/v1/restore/done"): MASTERS,
     ("plain", "GET", "/healthz"): ANYBODY,
+    ("plain", "GET", "/readyz"): ANYBODY,
     ("plain", "GET", "/ca.crt"): ANYBODY,
     ("plain", "GET", "/seed/{node}/{file}"): ANYBODY,
+    ("plain", "GET", "/seed/{node}/autoinstall/{file}"): ANYBODY,
     ("plain", "GET", "/boot.ipxe"): ANYBODY,
     ("plain", "GET", "/tftp/{name}"): ANYBODY,
     ("plain", "GET", "/assets/{digest}"): ANYBODY,
@@ -50,6 +55,7 @@ ALLOWED: dict[tuple[str, str, str], set[str]] = {
     ("socket", "POST", "/nodes/{node}/reinstall"): ANYBODY,
     ("socket", "GET", "/status"): ANYBODY,
     ("socket", "GET", "/events"): ANYBODY,
+    ("socket", "GET", "/metrics"): ANYBODY,
     ("socket", "POST", "/nodes/{node}/approve"): ANYBODY,
     ("socket", "POST", "/nodes/{node}/revoke"): ANYBODY,
     ("socket", "POST", "/nodes/{node}/rearm"): ANYBODY,
@@ -57,6 +63,13 @@ ALLOWED: dict[tuple[str, str, str], set[str]] = {
     ("socket", "POST", "/restore"): ANYBODY,
     ("socket", "POST", "/restore/disarm"): ANYBODY,
     ("socket", "POST", "/init/reassign"): ANYBODY,
+    ("ui", "GET", "/"): ANYBODY,
+    ("ui", "GET", "/page.css"): ANYBODY,
+    ("ui", "GET", "/page.js"): ANYBODY,
+    ("ui", "GET", "/stream"): ANYBODY,
+    ("ui", "GET", "/metrics"): ANYBODY,
+    ("ui", "GET", "/healthz"): ANYBODY,
+    ("ui", "GET", "/readyz"): ANYBODY,
 }
 KNOWN_BUT_NOT_ALLOWED = 403
 PATHS = {"kind": "kubelet-serving", "node": "m3", "file": "user-data", "digest": "0" * 64, "name": "snponly.efi"}
@@ -71,8 +84,10 @@ class Stage:
     machines: dict[str, Machine]
 
     def client(self, listener: str) -> httpx.Client:
+        coordinator = self.coordinator
         doors: dict[str, Callable[[], httpx.Client]] = {
-            "tls": self.coordinator.anybody, "plain": self.coordinator.boot, "socket": self.coordinator.operator,
+            "tls": coordinator.anybody, "plain": coordinator.boot, "socket": coordinator.operator,
+            "ui": coordinator.watcher,
         }  # fmt: skip
         return doors[listener]()
 
@@ -81,7 +96,12 @@ class Stage:
         form = self.machines.get(caller, self.machines["worker"]).form() if path == "/v1/enrol" else None
         headers = {"Authorization": header} if header else {}
         with self.client(listener) as client:
-            return client.request(method, path.format(**PATHS), headers=headers, data=form)
+            request = client.build_request(method, path.format(**PATHS), headers=headers, data=form)
+            answer = client.send(request, stream=True)
+            if path != "/stream":  # that one never ends
+                answer.read()
+            answer.close()
+            return answer
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +112,15 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 def cast_callers(coordinator: Coordinator) -> Stage:
     out = coordinator.out
-    for name in ("w3", "w4", "w5"):
+    for name in ("w3", "w4", "w5", "w7", "w8"):
         out.add_worker(name)
-    reload(coordinator, "w5")
+    reload(coordinator, "w8")
     first, master, worker = (coordinator.machine(name).enrolled() for name in ("m1", "m2", "w1"))
     closed, revoked, old = (coordinator.machine(name).enrolled() for name in ("w2", "m3", "w3"))
     closed.report("scrub", "done")
+    waiting, rearmed = coordinator.machine("w7"), coordinator.machine("w8").enrolled()
+    assert waiting.enrol("Pending w7").status_code == 202
+    coordinator.order("/nodes/w8/rearm")
     coordinator.order("/nodes/m3/revoke")
     out.node("w3")["generation"] = 2
     out.add_worker("w6")
@@ -105,7 +128,8 @@ def cast_callers(coordinator: Coordinator) -> Stage:
     sealed, pending = coordinator.machine("w4"), coordinator.machine("w5")
     headers = {
         "nobody": "", "wrong credential": f"Node w1:{'0' * 64}", "revoked node": revoked.header,
-        "old generation": old.header,
+        "old generation": old.header, "pending node": waiting.header, "re-armed node": rearmed.header,
+        "another node's name": f"Node m1:{worker.credential}",
         "other cluster's node": f"Node m9:{'1' * 64}", "worker": worker.header, "master": master.header,
         "first master": first.header, "closed worker": closed.header, "sealed seed": out.seal("w4"),
         "wrong seed": f"Enrolment {out.node('w4')['enrolId']}:{'2' * 64}", "closed seed": out.seal("w2"),
@@ -144,7 +168,7 @@ def test_matrix(stage: Stage, route: tuple[str, str, str], caller: str) -> None:
 @pytest.mark.parametrize("route", sorted(ALLOWED), ids=" ".join)
 def test_a_route_shows_itself_on_its_own_listener_only(stage: Stage, route: tuple[str, str, str]) -> None:
     listener, method, path = route
-    for other in {"tls", "plain", "socket"} - {listener}:
+    for other in {"tls", "plain", "socket", "ui"} - {listener}:
         if (other, method, path) not in ALLOWED:
             assert stage.ask(other, method, path, "first master").status_code == 404
 
@@ -168,6 +192,8 @@ BROKEN = {
     "a role without a node": Route(Listener.TLS, "GET", "/x", handler, Auth.NONE, Who.MASTERS),
     "a POST without a limit": Route(Listener.TLS, "POST", "/x", handler, Auth.NODE),
     "a body without a type": Route(Listener.TLS, "POST", "/x", handler, Auth.NODE, Who.ALL, 10),
+    "a change through the status page": Route(Listener.UI, "POST", "/x", handler, Auth.NONE, Who.ALL, 10, "text/plain"),
+    "a node's route on the status page": Route(Listener.UI, "GET", "/x", handler, Auth.NODE),
     "a GET with a body": Route(Listener.TLS, "GET", "/x", handler, Auth.NODE, Who.ALL, 10, "text/plain"),
 }
 

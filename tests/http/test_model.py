@@ -94,7 +94,7 @@ class Protocol(RuleBasedStateMachine):
     def start(self) -> None:
         wiring = Settings(self.place, limits=UNLIMITED)
         self.coordinator: Coordinator = self.stack.enter_context(assemble(wiring, lambda: self.now))
-        traffic = Traffic(Rate(FAST))
+        traffic = Traffic(Rate(FAST), Rate(FAST))
         self.doors = {door: build_app(self.coordinator.context, door, ROUTES, traffic) for door in Listener}
 
     def teardown(self) -> None:
