@@ -23,11 +23,11 @@ check: $(VENV)/.test ## Format, lint, types, unit and golden tests (no root, und
 	$(VENV)/bin/mypy
 	$(PY) -m pytest -q tests/unit tests/golden --timeout 120
 
-test: $(VENV)/.test packages ## Everything but the cluster tier; installs what it needs (root or sudo)
+test: $(VENV)/.test packages ## Everything but the long cluster scenarios; installs what it needs (root or sudo)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(SUDO) $(PY) -m pytest -m "not cluster and not cluster_core and not bench"
+	$(SUDO) $(PY) -m pytest -m "not cluster and not bench"
 
 test-cluster: $(VENV)/.test packages ## Real kubeadm on real nodes; builds Kubernetes once (root or sudo)
 	$(SUDO) $(PY) -m pytest -m "cluster or cluster_core" -s --build-kubernetes

@@ -1,9 +1,11 @@
 """Knows how systemd-nspawn runs a node: real systemd, cloud-init and kubelet at native speed on this host's kernel."""
 
+import contextlib
 import hashlib
 import os
 import shutil
 import signal
+import socket
 import time
 from dataclasses import dataclass
 from importlib.resources import files
@@ -134,9 +136,17 @@ def _wire(name: str, machine: Machine, bridge: Bridge) -> None:
     if Path(f"/run/netns/{name}").exists():
         run(["ip", "netns", "delete", name])
     run(["ip", "netns", "add", name])
+    _unplug(name)
     inner = ["peer", "name", "eth0", "address", machine.mac, "netns", name]
     run(["ip", "link", "add", name, "type", "veth", *inner])
     bridge.attach(name)
+
+
+def _unplug(name: str) -> None:
+    """The card of a machine whose power was cut stays until the kernel has taken its namespace away, at any moment."""
+    if name in {link for _, link in socket.if_nameindex()}:
+        with contextlib.suppress(LocalError):
+            run(["ip", "link", "delete", name])
 
 
 def _leader(process: Process, machine: Machine) -> Process:

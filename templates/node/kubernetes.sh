@@ -135,6 +135,16 @@ kubeadm_files() {
   install_file audit-policy.yaml "$K8S/audit-policy.yaml"
 }
 
+# patches: options of kubeadm. Until 1.21 its etcd asks for ephemeral storage, of which a kubelet that has just started often knows
+# nothing: it refuses the pod, and there is no etcd until its next start (kubernetes/kubernetes#99305).
+patches() {
+  [ "$KUBEADM_API" = v1beta2 ] && is master && stacked || return 0
+  place 0644 "$ETC/kubeadm/patches/etcd+strategic.json" <<JSON
+{"spec": {"containers": [{"name": "etcd", "resources": {"requests": {"ephemeral-storage": null}}}]}}
+JSON
+  echo "--experimental-patches=$ETC/kubeadm/patches"
+}
+
 # kubelet_brings SECONDS COMMAND...: the kubelet runs, and its pods make the command succeed. A starved kubelet refuses a pod of its
 # manifests at times, and looks at it again only when it starts.
 kubelet_brings() {

@@ -20,11 +20,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--build-kubernetes", action="store_true", help="build Kubernetes when it is not in the cache")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """One more marker."""
-    config.addinivalue_line("markers", "cluster_core: the cluster scenarios that `make test` runs, too")
-
-
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Run]:
     """This run. What dead runs left over is gone, and at the end so is everything of this one."""

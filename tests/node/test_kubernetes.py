@@ -1,5 +1,6 @@
 """Making and joining a cluster: every stage from the engine to the addons, and every way to be interrupted."""
 
+import json
 import stat
 import time
 from collections.abc import Callable
@@ -56,7 +57,9 @@ def test_the_first_master_makes_the_cluster(cluster: Cluster, shell: str) -> Non
     assert kubeadm(machine) == ["init"]
     assert machine.calls("kubeadm")[0] == (
         "init --config /etc/kubeseed/kubeadm/init.yaml --skip-phases=bootstrap-token --skip-token-print"
+        " --experimental-patches=/etc/kubeseed/kubeadm/patches"
     )
+    assert json.loads(machine.read("etc/kubeseed/kubeadm/patches/etcd+strategic.json"))
     skipped = {"load-balancer", "etcd", "join"}
     assert states(cluster) == {stage: "skipped" if stage in skipped else "done" for stage in STAGES.split()}
     assert cluster.state == "complete"
