@@ -115,7 +115,7 @@ class Passage:
             request=secrets.token_hex(6),
             peer=request.client.host if request.client else "",
             path={name: str(value) for name, value in request.path_params.items()},
-            query=request.url.query,
+            query=request.scope["query_string"].decode("latin-1"),
             etag=request.headers.get("if-none-match", ""),
         )
 
@@ -205,8 +205,8 @@ class Passage:
 def _head_size(request: Request) -> int:
     """Bytes of the target and the headers. h11's own limit holds only for heads that arrive in pieces."""
     return (
-        len(request.url.path)
-        + len(request.url.query)
+        len(request.scope["path"])
+        + len(request.scope["query_string"])
         + sum(len(name) + len(value) for name, value in request.headers.raw)
     )
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 
 from http_server.inventory import AuthorityName
 from http_server.model import Keyset
@@ -53,4 +54,10 @@ def unseal_keyset(epoch: int, sealed: Mapping[str, bytes], keyring: Keyring) -> 
 
 def authority(keyset: Keyset, name: AuthorityName) -> Authority:
     """One of the epoch's authorities, ready to sign."""
-    return load_authority(keyset.certificates[name], keyset.keys[name])
+    return _loaded(keyset.certificates[name], keyset.keys[name])
+
+
+@lru_cache(maxsize=16)
+def _loaded(certificate: bytes, key: Secret) -> Authority:
+    """Checking that an RSA key is one takes longer than all the rest of a request; it is done once for each key."""
+    return load_authority(certificate, key)

@@ -1,81 +1,120 @@
-"""Measures a boot storm: every node enrols, fetches its files, reports its stages, gets a certificate and joins."""
+"""Measures a boot storm: a thousand nodes at once, without and with the coordinator dead for a minute in the middle."""
 
-import asyncio
+import json
 import os
-import ssl
+import secrets
+import signal
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
 
-from tests.http.process import Coordinator, running
-from tests.http.test_certificate import p256, request
+from generator.console import show_table
+from tests.http.outfolder import STAGES
+from tests.http.process import REPOSITORY, Coordinator, running
 
-NODES = int(os.environ.get("KUBESEED_STORM_NODES", "100"))
-STAGES = ("preflight", "clock", "enrol", "files", "base", "pki", "verify")
+NODES = int(os.environ.get("KUBESEED_STORM_NODES", "1000"))
+WORKERS = int(os.environ.get("KUBESEED_STORM_WORKERS", str(os.cpu_count() or 1)))
+DEAD_SECONDS = 60.0
+LONGEST = 800
 
-
-async def ask(
-    coordinator: Coordinator, trust: ssl.SSLContext, seconds: list[float], *words: str, **more: object
-) -> httpx.Response:
-    """One request on a connection of its own, as curl makes it; 429, 503 and lost answers are tried again."""
-    method, path, header = words
-    url = f"https://127.0.0.1:{coordinator.port}{path}"
-    started = time.monotonic()
-    while True:
-        try:
-            async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=60) as client:
-                answer = await client.request(method, url, headers={"Authorization": header, **kind(path)}, **more)  # type: ignore[arg-type]  # data or content
-        except httpx.TransportError:
-            await asyncio.sleep(1)
-            continue
-        if answer.status_code not in {429, 503}:
-            seconds.append(time.monotonic() - started)
-            return answer
-        await asyncio.sleep(float(answer.headers["retry-after"]))
+pytestmark = pytest.mark.bench
 
 
-def kind(path: str) -> dict[str, str]:
-    return {"Content-Type": "application/pkcs10"} if "certificates" in path else {}
-
-
-async def boot(coordinator: Coordinator, trust: ssl.SSLContext, name: str, seconds: list[float]) -> int:
-    machine = coordinator.machine(name)
-    form = machine.form()
-    assert (
-        await ask(coordinator, trust, seconds, "POST", "/v1/enrol", coordinator.out.seal(name), data=form)
-    ).status_code == 200
-    await ask(coordinator, trust, seconds, "GET", "/v1/files", machine.header)
-    for stage in STAGES:
-        for state in ("started", "done"):
-            word = {"stage": stage, "state": state, "seconds": "1", "attempt": "1", "log": "x" * 1000}
-            await ask(coordinator, trust, seconds, "POST", "/v1/reports", machine.header, data=word)
-    path = "/v1/certificates/kubelet-serving"
-    await ask(coordinator, trust, seconds, "POST", path, machine.header, content=request(p256()))
-    return (await ask(coordinator, trust, seconds, "GET", "/v1/join?wait=25", machine.header)).status_code
-
-
-@pytest.mark.bench
-def test_a_boot_storm(tmp_path: Path) -> None:
-    with running(tmp_path) as coordinator:
+@contextmanager
+def site(folder: Path) -> Iterator[Coordinator]:
+    """A coordinator whose cluster exists, and that many workers whose seeds nobody has used."""
+    with running(folder, workers=WORKERS) as coordinator:
         for number in range(NODES):
             coordinator.out.add_worker(f"n{number}")
-        coordinator.kill()
+        coordinator.signal(signal.SIGTERM)  # waits for its workers, which kill -9 would outlive for a moment
         coordinator.out.write_inventory()
         coordinator.start()
         coordinator.machine("m1").enrolled().initialise()
-        seconds: list[float] = []
+        yield coordinator
 
-        async def storm() -> list[int]:
-            return await asyncio.gather(*(boot(coordinator, coordinator.trust, f"n{n}", seconds) for n in range(NODES)))
 
-        started = time.monotonic()
-        assert set(asyncio.run(storm())) == {200}
-        took = time.monotonic() - started
-        cuts = statistics.quantiles(seconds, n=100)
-        print(  # noqa: T201 - this is what a measurement is for
-            f"{NODES} nodes, {len(seconds)} requests in {took:.1f} s ({len(seconds) / took:.0f}/s);"
-            f" median {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms"
-        )
+def storm(coordinator: Coordinator, folder: Path) -> "subprocess.Popen[str]":
+    """All nodes power on now, in a process of their own."""
+    out = coordinator.out
+    nodes = [
+        {
+            "name": f"n{number}", "seal": out.seal(f"n{number}"), "mac": out.node(f"n{number}")["macs"][0],
+            "address": f"127.1.{number // 250}.{number % 250 + 1}", "credential": secrets.token_hex(32),
+        }
+        for number in range(NODES)
+    ]  # fmt: skip
+    trust = str(coordinator.out.root / "secrets" / "root.crt")
+    stages = [stage for stage in STAGES if stage not in {"pki", "init", "backup"}]
+    order = folder / "order.json"
+    order.write_text(json.dumps({"port": coordinator.port, "trust": trust, "stages": stages, "nodes": nodes}))
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.storm", str(order)], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
+    )
+
+
+def ended(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    try:
+        output, _ = process.communicate(timeout=LONGEST)
+    finally:
+        process.kill()
+    assert process.returncode == 0, "a node gave up or was refused"
+    found: dict[str, Any] = json.loads(output)
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """What this process and those it started have used; proc(5), stat fields 14 to 17."""
+    used = sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return used / os.sysconf("SC_CLK_TCK") + sum(cpu_seconds(int(child)) for child in children)
+
+
+def show(what: str, found: dict[str, Any], cpu: float = 0.0) -> None:
+    single, whole = (sorted(found[name]) for name in ("single", "conversations"))
+    cuts, each = (statistics.quantiles(seconds, n=100) for seconds in (whole, single))
+    rate = found["requests"] / found["took"]
+    rows = [
+        ("nodes, processes of the coordinator", f"{len(whole)}, {WORKERS}"),
+        ("requests answered", f"{found['requests']} in {found['took']:.1f} s: {rate:.0f} a second"),
+        ("tried again", str(found["retries"])),
+        ("a whole node's conversation", f"p50 {cuts[49]:.1f} s, p99 {cuts[98]:.1f} s, longest {whole[-1]:.1f} s"),
+        ("a single request", f"p50 {each[49]:.2f} s, p99 {each[98]:.2f} s"),
+        ("CPU of the coordinator", f"{cpu:.1f} s: {1000 * cpu / found['requests']:.2f} ms a request"),
+        ("CPU of the simulator", f"{found['cpu']:.1f} s"),
+        ("load of the machine (1 min)", f"{os.getloadavg()[0]:.1f}"),
+    ]  # fmt: skip
+    show_table((what, ""), rows)
+
+
+def everybody_joined(coordinator: Coordinator) -> None:
+    """Nobody is stranded, nobody was bound twice: the store says the same as the nodes."""
+    status = coordinator.status()["nodes"]
+    assert {status[f"n{number}"]["state"] for number in range(NODES)} == {"closed"}
+
+
+def test_a_boot_storm(tmp_path: Path) -> None:
+    with site(tmp_path) as coordinator:
+        before = cpu_seconds(coordinator.pid)
+        found = ended(storm(coordinator, tmp_path))
+        show("boot storm", found, cpu_seconds(coordinator.pid) - before)
+        everybody_joined(coordinator)
+
+
+def test_a_boot_storm_with_the_coordinator_dead_for_a_minute(tmp_path: Path) -> None:
+    with site(tmp_path) as coordinator:
+        process = storm(coordinator, tmp_path)
+        time.sleep(5)
+        coordinator.kill()
+        assert process.poll() is None, "the storm was over before the coordinator died"
+        time.sleep(DEAD_SECONDS)
+        coordinator.start()
+        found = ended(process)
+        show("boot storm, dead for a minute", found, cpu_seconds(coordinator.pid))
+        everybody_joined(coordinator)

@@ -99,6 +99,12 @@ class Coordinator:
         raise AssertionError(f"not ready after {START_SECONDS} s: {self.log}")
 
     @property
+    def pid(self) -> int:
+        assert self.process is not None
+        assert self.process.pid is not None
+        return self.process.pid
+
+    @property
     def log(self) -> str:
         return "".join(path.read_text() for path in self.logs)
 
