@@ -91,7 +91,11 @@ class Box:
     def _shown(self, words: str) -> int:
         assert self.running is not None
         assert self.running.running, (self.folder.with_suffix(".qemu.log")).read_text()
-        return self.console.count(words)
+        return self.shown(words)
+
+    def shown(self, words: str) -> int:
+        """How often the console has shown `words`; a firmware's console breaks lines after 80 characters."""
+        return "".join(self.console.split()).count("".join(words.split()))
 
     def _plug_in(self) -> None:
         if self._tap:

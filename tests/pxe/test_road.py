@@ -71,13 +71,13 @@ def check_qr_code(box: Box, node: str, fingerprint: str) -> None:
 
 def boot_again(box: Box, node: str) -> None:
     """From the network: it is sent to its disk, and nothing is installed."""
-    installations, decisions = (box.console.count(words) for words in ("installing", "booting from the local disk"))
+    installations, decisions = (box.shown(words) for words in (": installing", "booting from the local disk"))
     box.power_off()
     box.power_on()
     box.until_shown(f"booting from the local disk ({node} is installed)", PATIENCE, times=decisions + 1)
-    logins = box.console.count(f"{node} login:")
+    logins = box.shown(f"{node} login:")
     box.until_shown(f"{node} login:", PATIENCE, times=logins + 1)
-    assert box.console.count("installing") == installations
+    assert box.shown(": installing") == installations
     box.power_off()
 
 
