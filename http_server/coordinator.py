@@ -28,7 +28,7 @@ from http_server.limit import Rate
 from http_server.model import AuditEvent
 from http_server.order import OrderFile
 from http_server.ports import Keyring, Store, StoreUnavailableError, Transaction
-from http_server.private_file import FOLDER, check_private
+from http_server.private_file import FOLDER, check_private, sweep
 from http_server.routes import ROUTES, Listener
 from http_server.server import Door, bind, bind_private, bind_together, lock, run, run_in_loop
 from http_server.service.background import serve_cluster, watch
@@ -227,6 +227,7 @@ def alone(out: Out) -> Iterator[None]:
     except OSError as error:
         raise StartError(f"{out.state} cannot be written: {error.strerror}", "the state is kept there") from None
     try:
+        sweep(out.state)
         yield
     finally:
         os.close(held)

@@ -32,6 +32,12 @@ def replace_private(path: Path, data: bytes, mode: int = FILE) -> None:
     temporary.replace(path)
 
 
+def sweep(folder: Path) -> None:
+    """Removes what a process that was killed while it replaced a file has left over. Nobody may be replacing one."""
+    for path in folder.glob(".*.[0-9]*"):
+        path.unlink(missing_ok=True)
+
+
 def replace_durably(path: Path, data: bytes) -> None:
     """Replaces a file in one step that survives a power cut: there is the old one or the new one, whole."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

@@ -83,7 +83,10 @@ def reinstall(context: Context, call: Call) -> Answer:
     name = known_node(context, call)
     node = context.inventory.nodes[name]
     if node.boot is None:
-        raise conflict("no-network-boot", f"{name} is not installed over the network: see pxe in the spec")
+        raise conflict(
+            "no-network-boot",
+            f"{name} is not installed over the network; a new seed: kubeseed generate SPEC -o OUT --reinstall {name}",
+        )
     if node.boot.deploy == "live":
         raise conflict("live", f"{name} runs live: restarting the machine is enough")
     now = context.clock.now()

@@ -117,6 +117,13 @@ def test_everything_it_makes_is_private(coordinator: Coordinator) -> None:
     } <= set(modes)
 
 
+def test_what_a_kill_left_half_written_is_removed(out: OutFolder) -> None:
+    for name in (".audit.head.77.88", ".keyring.key.77"):
+        (out.root / "state" / name).touch(mode=0o600)
+    with serving(out):
+        assert not list((out.root / "state").glob(".*"))
+
+
 def test_a_secret_that_is_a_link_is_refused(out: OutFolder, tmp_path: Path) -> None:
     key = out.root / "secrets" / "root.key"
     key.rename(tmp_path / "elsewhere")
