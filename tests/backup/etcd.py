@@ -158,7 +158,7 @@ class Cluster:
                 member.start(self.initial)
         self.wait()
 
-    def wait(self, seconds: float = 30) -> None:
+    def wait(self, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while not all(member.answers() for member in self.members if member.process):
             assert time.monotonic() < deadline, "etcd does not answer"

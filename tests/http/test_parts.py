@@ -24,7 +24,7 @@ from http_server.inventory import InventoryError, parse_inventory
 from http_server.limit import MOST_KEYS, Rate
 from http_server.pki import Authority, AuthorityError, load_authority
 from http_server.secret import Secret
-from http_server.settings import Listen, parse_listen
+from http_server.settings import EtcdAddress, Listen, parse_listen, parse_store
 from tests.http.outfolder import make_root
 from tests.http.process import Coordinator, template
 
@@ -229,3 +229,27 @@ def test_another_user_has_no_way_to_the_operators_socket(coordinator: Coordinato
             folder.chmod(folder.stat().st_mode | 0o777 if folder == path else folder.stat().st_mode | 0o055)
     assert ask() in {"answer 0", "ConnectionResetError", "BrokenPipeError"}
     assert coordinator.status()["cluster"] == "prod"
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoints", "prefix"),
+    [
+        ("etcd:https://a:2379", ("https://a:2379",), ""),
+        ("etcd:https://10.0.0.1:2379,https://[fd00::1]:2379/", ("https://10.0.0.1:2379", "https://[fd00::1]:2379"), ""),
+        ("etcd:https://a:2379,https://b:2379/site/prod", ("https://a:2379", "https://b:2379"), "/site/prod"),
+    ],
+)
+def test_a_shared_stores_address(text: str, endpoints: tuple[str, ...], prefix: str) -> None:
+    assert parse_store(text) == EtcdAddress(endpoints, prefix)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "etcd:http://a:2379", "etcd:a:2379", "etcd:https://a", "etcd:", "sqlite:", "etcd:https://u:p@a:2379",
+        "etcd:https://a:2379/../x y", "etcd:https://a:2379;https://b:2379", "redis:x", "",
+    ],
+)  # fmt: skip
+def test_what_is_no_store_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match="write sqlite:PATH or etcd:https://HOST:PORT"):
+        parse_store(text)
