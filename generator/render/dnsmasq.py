@@ -64,12 +64,14 @@ def _boot(server: BootServer) -> Iterator[str]:
 
 
 def _boot_proxied(server: BootServer) -> Iterator[str]:
-    """A proxyDHCP answers PXE firmware with a menu of one entry; it cannot serve UEFI's HTTP boot."""
-    yield f"dhcp-boot=tag:ipxe,{_script(server)}"
-    yield f'pxe-service=tag:!ipxe,x86PC,"kubeseed",{BIOS_IPXE}'
-    for arch, file in UEFI_IPXE.items():
-        for name in PXE_NAMES[arch]:
-            yield f'pxe-service=tag:!ipxe,{name},"kubeseed",{file}'
+    """A proxyDHCP answers firmware and iPXE with a menu of one entry: Debian 12's iPXE overlooks a mere dhcp-boot.
+
+    It cannot serve UEFI's HTTP boot.
+    """
+    files = {"x86PC": BIOS_IPXE, **{name: file for arch, file in UEFI_IPXE.items() for name in PXE_NAMES[arch]}}
+    for name, file in files.items():
+        yield f'pxe-service=tag:ipxe,{name},"kubeseed",{_script(server)}'
+        yield f'pxe-service=tag:!ipxe,{name},"kubeseed",{file}'
 
 
 def _script(server: BootServer) -> str:
