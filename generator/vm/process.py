@@ -108,12 +108,8 @@ def spawn(
             )
         except FileNotFoundError as error:
             raise missing(arguments[0]) from error
-    _children.append(child)
+    child.returncode = 0  # nobody waits for it: it is meant to outlive us, and Python complains of children forgotten
     return Process.of(child.pid)
-
-
-# Kept for ever: Python complains of a child that is forgotten before it ends, and these are meant to outlive us.
-_children: list[subprocess.Popen[bytes]] = []
 
 
 def run(arguments: Sequence[str]) -> None:
