@@ -52,11 +52,12 @@ locate() {
   esac
 }
 
-# fits CERTIFICATE: signed by $CA, good for a day at least, and for the key $PAIR.key.
+# fits CERTIFICATE: signed by $CA, good for a day at least, and for the key $PAIR.key. A slow machine feels every start of openssl.
 fits() {
   [ -s "$1" ] && [ -s "$PAIR.key" ] || return 1
-  openssl verify -CAfile "$CA" "$1" 2>&1 | grep -q ': OK$' && openssl x509 -in "$1" -noout -checkend 86400 >/dev/null &&
-    [ "$(openssl x509 -in "$1" -noout -pubkey)" = "$(openssl pkey -in "$PAIR.key" -pubout)" ]
+  openssl verify -CAfile "$CA" "$1" 2>&1 | grep -q ': OK$' || return 1
+  public=$(openssl x509 -in "$1" -noout -pubkey -checkend 86400) || return 1
+  case $public in "$(openssl pkey -in "$PAIR.key" -pubout)"*) ;; *) return 1 ;; esac
 }
 
 # have KIND: the certificate is there, and the kubeconfig that it belongs into.
@@ -89,9 +90,7 @@ obtain_one() (
   REQUEST=$RUN/request.$1 BODY=$REQUEST.body HEADERS=$REQUEST.headers
   trap 'rm -f "$REQUEST".*' EXIT
   if ! fits "$PAIR.crt"; then
-    bear_key "$REQUEST.key"
-    printf '[req]\ndistinguished_name=dn\n[dn]\n' >"$REQUEST.conf"
-    openssl req -new -sha256 -config "$REQUEST.conf" -key "$PAIR.key" -subj "/CN=$NODE" -out "$REQUEST.pem"
+    write_request "$REQUEST"
     await "/v1/certificates/$1" -H 'Content-Type: application/pkcs10' --data-binary "@$REQUEST.pem"
     fits "$BODY" || fail "the coordinator's certificate $1 does not fit its authority or this node's key"
     place 0644 "$PAIR.crt" <"$BODY"
@@ -99,11 +98,19 @@ obtain_one() (
   case $1 in admin | controller-manager | scheduler) kubeconfig "$1" | place 0600 "$K8S/$1.conf" ;; esac
 )
 
-# bear_key SCRATCH: RSA of 2048 bits as kubeadm makes it: every curl, etcd and Kubernetes of the matrix reads it.
-bear_key() {
-  ! openssl pkey -in "$PAIR.key" -noout 2>/dev/null || return 0
-  openssl genrsa 2048 2>/dev/null >"$1"
-  place 0600 "$PAIR.key" <"$1"
+# write_request NAME: a signing request NAME.pem for $PAIR.key, which is born with the first one: RSA of 2048 bits as kubeadm makes
+# it, for every curl, etcd and Kubernetes of the matrix reads that.
+write_request() {
+  printf '[req]\ndistinguished_name=dn\n[dn]\n' >"$1.conf"
+  if [ -s "$PAIR.key" ] && make_request "$1" -key "$PAIR.key"; then return; fi
+  make_request "$1" -newkey rsa:2048 -nodes -keyout "$1.key"
+  place 0600 "$PAIR.key" <"$1.key"
+}
+
+make_request() {
+  name=$1
+  shift
+  openssl req -new -sha256 -config "$name.conf" -subj "/CN=$NODE" -out "$name.pem" "$@" 2>/dev/null
 }
 
 # kubeconfig KIND: as kubeadm names things, so that it keeps the file; JSON is YAML. Keys are arguments of the shell's own printf only.
@@ -117,7 +124,7 @@ kubeconfig() {
     "$user" "$(base64_of "$PAIR.crt")" "$(base64_of "$PAIR.key")"
 }
 
-base64_of() { openssl base64 -A -in "$1"; }
+base64_of() { base64 <"$1" | tr -d '\n'; }
 
 # bring_back: on a blank disk of a cluster that is to be restored the data come before etcd's first start (docs/backup.md).
 bring_back() {
