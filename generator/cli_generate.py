@@ -107,9 +107,16 @@ def _tell_next(out: Path, cluster: Cluster) -> None:
             f"ds=nocloud-net;s={boot.rstrip('/')}/seed/NODE/",
             "kernel argument; no secret: approve the node on arrival",
         ),
+        ("  PXE", *_network_boot(out, cluster)),
         ("  try", f"kubeseed vm up {out} --image PATH", "the nodes as virtual machines here"),
     )
     show_table(("", "", ""), rows)
+
+
+def _network_boot(out: Path, cluster: Cluster) -> tuple[str, str]:
+    if cluster.pxe:
+        return f"kubeseed pxe run {out}", "machines boot over the network; images: kubeseed image build"
+    return "section pxe of the spec", "when machines shall boot over the network; none is in this one"
 
 
 def diff(

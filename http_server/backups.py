@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -157,16 +158,21 @@ class Backups:
         removed = tuple(backup.manifest.id for backup in backups if backup.manifest.id not in kept)
         for name in removed:
             gone = self._copies / f".gone-{name}"
-            (self._copies / name).rename(gone)
-            shutil.rmtree(gone)
+            with suppress(FileNotFoundError):  # another upload's thinning, or another worker's, was quicker
+                (self._copies / name).rename(gone)
+                shutil.rmtree(gone)
         self._sweep_blobs()
         return removed
 
     def _sweep_blobs(self) -> None:
         for blob in self._blobs.iterdir():
-            found = blob.stat()
-            if found.st_nlink == 1 and not blob.name.startswith(".") and time.time() - found.st_mtime > UNUSED_SECONDS:
-                blob.unlink()
+            with suppress(FileNotFoundError):
+                self._sweep_blob(blob)
+
+    def _sweep_blob(self, blob: Path) -> None:
+        found = blob.stat()
+        if found.st_nlink == 1 and not blob.name.startswith(".") and time.time() - found.st_mtime > UNUSED_SECONDS:
+            blob.unlink()
 
     def want(self, now: float) -> None:
         """Asks the nodes for a backup that is not older than this moment."""

@@ -106,7 +106,7 @@ class Node:
         conf.parent.mkdir(exist_ok=True)
         conf.write_text("".join(f"{key}='{value}'\n" for key, value in {**NODE_CONF, **own, **changes}.items()))
 
-    def run(self, program: str, *arguments: str, under: str = "") -> Outcome:
+    def run(self, program: str, *arguments: str, under: str = "", seconds: float = 120) -> Outcome:
         """Runs a program of /usr/local/lib/kubeseed/backup as root of this node, in a process group of its own."""
         path = f"/usr/local/lib/kubeseed/backup/{program}"
         command = [*under.split(), path] if under else [path]
@@ -117,7 +117,7 @@ class Node:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=seconds,
             start_new_session=True,
             check=False,
         )

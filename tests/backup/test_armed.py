@@ -199,6 +199,10 @@ def test_an_encrypted_backup_needs_its_content_key(wing: Wing, folder: Path) -> 
     kubeseed("backup", "fetch", wing.out, name, "--to", str(folder / "fetched"))
     cms = ["openssl", "cms", "-decrypt", "-inform", "DER", "-in", str(sealed), "-inkey", str(folder / "backup.key")]
     subprocess.run([*cms, "-out", str(opened)], check=True, capture_output=True)
+    (folder / "other.key").write_text("0" * 64 + "\n")
+    wrong = kubeseed("restore", wing.out, "--from", name, "--force", "--content-key", str(folder / "other.key"))
+    assert (wrong.returncode, wing.coordinator.status()["restore"]) == (3, None)
+    assert f"other.key does not open {name}" in wrong.stderr
     armed = kubeseed("restore", wing.out, "--from", name, "--force", "--content-key", str(opened))
     assert armed.returncode == 0, armed.stderr
     secret = opened.read_text().strip()

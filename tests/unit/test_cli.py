@@ -69,6 +69,8 @@ def test_generate_says_what_each_node_needs(kubeseed: Kubeseed, tmp_path: Path) 
     assert first.status == ExitCode.GOOD
     assert re.findall(r"^(\w+) .*\bnew\b", first.out, re.MULTILINE) == ["m1", "m2", "m3", "w1", "w2"]
     assert "5 of 5 nodes concerned" in first.out
+    steps = first.out.partition("next:")[2]
+    assert re.findall(r"^  (\w+) ", steps, re.MULTILINE) == ["serve", "watch", "disc", "URL", "PXE", "try"]
     again = kubeseed("generate", HA, "-o", tmp_path / "out")
     assert "0 files written, 0 removed, 0 of 5 nodes concerned" in again.out
 

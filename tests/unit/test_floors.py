@@ -48,7 +48,7 @@ SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
     ("http_server.ports", "http_server.audit_chain", "http_server.private_file", "http_server.archive"),
     ("http_server.daemon", "http_server.workers", "http_server.unit"),
     ("http_server.manifest",),
-    ("http_server.order",),
+    ("http_server.order", "http_server.content_key"),
     (
         "http_server.wire",
         "http_server.backups",
