@@ -61,6 +61,8 @@ def _backup(backup: Mapping[str, Any]) -> Iterator[Metric]:
     yield _gauge("kubeseed_backup_stale", "1 when the newest backup is too old, or there is none.", backup["stale"])
     if backup["age"] is not None:
         yield _gauge("kubeseed_backup_age_seconds", "Age of the newest backup.", backup["age"])
+        yield _gauge("kubeseed_backup_taken_timestamp_seconds", "When the newest backup was taken.", backup["taken"])
+        yield _gauge("kubeseed_backup_bytes", "Size of the newest backup.", backup["bytes"])
 
 
 def _gauge(name: str, what: str, value: float) -> GaugeMetricFamily:

@@ -71,17 +71,16 @@ def picture(context: Context) -> Mapping[str, object]:
     status = status_data(context)
     head = {
         **{key: status[key] for key in ("cluster", "stages", "init", "slot", "strangers")},
-        "backup": _backup(status["backup"], context.clock.now()),
+        "backup": _backup(status["backup"]),
         "out": str(context.settings.out.root),
     }
     nodes = {f"node {name}": _node(node, status["stages"]) for name, node in status["nodes"].items()}
     return {"head": head, "order": list(status["nodes"]), **nodes}
 
 
-def _backup(backup: Mapping[str, Any], now: float) -> Mapping[str, object]:
+def _backup(backup: Mapping[str, Any]) -> Mapping[str, object]:
     """The moment it was taken, not its age: so the piece changes only when there is a new one."""
-    taken = None if backup["age"] is None else round(now - backup["age"])
-    return {**{key: backup[key] for key in ("expected", "count", "id", "bytes", "stale")}, "taken": taken}
+    return {key: backup[key] for key in ("expected", "count", "id", "taken", "bytes", "stale")}
 
 
 def _node(node: Mapping[str, Any], stages: tuple[str, ...]) -> Mapping[str, object]:

@@ -337,6 +337,9 @@ def test_status_tells_the_newest_backup_and_when_it_is_too_old(site: Site, node:
     shown = site.coordinator.status()["backup"]
     assert shown["id"] == node.ids()[0]
     assert 0 <= shown["age"] < 600
+    with site.coordinator.operator() as client:
+        figures = dict(re.findall(r"^kubeseed_backup_(\w+) (\S+)$", client.get("/metrics").text, re.MULTILINE))
+    assert (float(figures["bytes"]), float(figures["taken_timestamp_seconds"])) == (shown["bytes"], shown["taken"])
     site.coordinator.out.inventory["backupHours"] = 1
     site.coordinator.out.write_inventory()
     for copy in (site.stored / "copies").iterdir():
