@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 SPEC ?= profiles/cluster/ha.yaml
 OUT ?= out
 
-.PHONY: help run check test test-cluster bench golden clean packages
+.PHONY: help run check test test-cluster bench proof golden clean packages
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test-cluster: $(VENV)/.test packages ## Real kubeadm on real nodes; builds Kuber
 
 bench: $(VENV)/.test ## Measure, each figure beside a yardstick of the same run
 	$(PY) -m pytest -m bench -s
+
+proof: $(VENV)/.test packages ## Write profiles/proven.json: what tests show of each operating system (root or sudo; boots machines)
+	$(SUDO) env KUBESEED_PROOF=1 $(PY) -m pytest -m proves
 
 golden: $(VENV)/.test ## Write the golden trees anew; look at the diff before you commit it
 	$(PY) -m tests.golden.regenerate

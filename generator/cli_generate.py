@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +12,7 @@ import typer
 from generator.cli_spec import AsJson, SpecFile, Strict
 
 if TYPE_CHECKING:  # the commands import what they need when they run, so that `--help` stays quick
+    from generator.diff import Difference
     from generator.impact import Impact
     from generator.output import Changes
     from generator.spec.cluster import Cluster
@@ -73,7 +74,7 @@ def _row(cluster: Cluster, impact: Impact) -> tuple[str, ...]:
     )
 
 
-def _tell(out: Path, cluster: Cluster, changes: Changes, impacts: Sequence[Impact]) -> None:
+def _tell(out: Path, cluster: Cluster, changes: Changes, impacts: Sequence[Impact], done: str = "written") -> None:
     from generator.console import say, show_table
     from generator.impact import MEANINGS, Effect
 
@@ -88,8 +89,8 @@ def _tell(out: Path, cluster: Cluster, changes: Changes, impacts: Sequence[Impac
             say(f"{effect}: {MEANINGS[effect]}")
     counts = _counts(changes)
     concern = f"{len(concerned)} of {len(impacts)} nodes concerned"
-    say(f"{out}: {counts['written']} files written, {counts['removed']} removed, {concern}")
-    if any(impact.effect is Effect.NEW for impact in impacts):
+    say(f"{out}: {counts['written']} files {done}, {counts['removed']} removed, {concern}")
+    if done == "written" and any(impact.effect is Effect.NEW for impact in impacts):
         _tell_next(out, cluster)
 
 
@@ -124,12 +125,19 @@ def diff(
     *,
     out: OutOption,
     strict: Strict = False,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="What it would mean for each node, without the lines.")
+    ] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when something would change.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Show what `generate` would change in OUT. Secrets are starred."""
+    """Show what `generate` would change in OUT, and what that means for each node.
+
+    Secrets are starred.
+    """
     from generator import workspace
-    from generator.console import show_diff, show_problems
-    from generator.diff import diff_files
+    from generator.console import show_json, show_problems
+    from generator.diff import differences
     from generator.files import render_files
     from generator.output import opened
 
@@ -137,8 +145,26 @@ def diff(
     show_problems(warnings)
     with opened(out) as before:
         inputs = workspace.prepare(order, out, before)
-        changed = show_diff(diff_files(out, before, render_files(inputs)))
-    raise typer.Exit(1 if exit_code and changed else 0)
+        changes = _shown(differences(out, before, render_files(inputs)), lines=not brief and not as_json)
+    impacts = workspace.impacts(order.cluster, changes)
+    if as_json:
+        show_json({**_counts(changes), "nodes": [asdict(impact) for impact in impacts]})
+    elif changes.all:
+        _tell(out, order.cluster, changes, impacts, "to write")
+    raise typer.Exit(1 if exit_code and changes.all else 0)
+
+
+def _shown(differences: Iterable[Difference], *, lines: bool) -> Changes:
+    """Shows the lines of each difference, if they are wanted, and says which files there were."""
+    from generator.console import show_diff
+    from generator.output import Changes
+
+    paths: dict[str, set[str]] = {"added": set(), "changed": set(), "removed": set()}
+    for found in differences:
+        kind = "added" if found.old is None else "removed" if found.new is None else "changed"
+        paths[kind].add(found.path)
+        show_diff(found.lines() if lines else ())
+    return Changes(**{kind: frozenset(found) for kind, found in paths.items()})
 
 
 def register(app: typer.Typer) -> None:

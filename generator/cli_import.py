@@ -22,9 +22,11 @@ imports = typer.Typer(no_args_is_help=True, help="Make a spec from what another 
 
 @imports.command("kubeadm-ha")
 def kubeadm_ha(
-    hosts: Annotated[Path, typer.Argument(metavar="HOSTS", help="The inventory, hosts.ini.", show_default=False)],
+    hosts: Annotated[
+        Path, typer.Argument(metavar="HOSTS", help="The inventory, hosts.ini.", show_default=False, readable=False)
+    ],
     variables: Annotated[
-        Path | None, typer.Argument(metavar="VARIABLES", help="The file of variables, variables.yaml.")
+        Path | None, typer.Argument(metavar="VARIABLES", help="The file of variables, variables.yaml.", readable=False)
     ] = None,
     *,
     spec: Annotated[

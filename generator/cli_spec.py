@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="The cluster spec, a YAML file.", show_default=False)]
+SpecFile = Annotated[
+    Path, typer.Argument(metavar="SPEC", help="The cluster spec, a YAML file.", show_default=False, readable=False)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")]
 
@@ -71,17 +73,32 @@ def explain(
     say(words(key, recursive=recursive).rstrip("\n"))
 
 
-def profiles(*, as_json: AsJson = False) -> None:
-    """List the operating systems that a node may run."""
-    from generator.console import show_json, show_table
+def profiles(
+    *,
+    proof: Annotated[bool, typer.Option("--proof", help="What was shown of each, by which test, and when.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the operating systems that a node may run, and how far each is proven."""
+    from generator.console import say, show_json, show_table
     from generator.profile import load_profiles
+    from generator.proof import MEANINGS, highest, load_claims
 
-    found = load_profiles().values()
+    found, claims = load_profiles().values(), load_claims()
+    of = {profile.id: [claim for claim in claims if claim.os == profile.id] for profile in found}
     if as_json:
-        show_json([profile.model_dump(by_alias=True, warnings=False) for profile in found])
-        return
-    rows = ((p.id, p.name, " ".join(p.arches), p.installer.value, p.cloud_init) for p in found)
-    show_table(("os", "name", "architectures", "installer", "cloud-init"), rows)
+        told = {name: [claim._asdict() for claim in own] for name, own in of.items()}
+        show_json(
+            [{**profile.model_dump(by_alias=True, warnings=False), "proven": told[profile.id]} for profile in found]
+        )
+    elif proof:
+        rows = ((claim.os, claim.level.value, claim.date, claim.what, claim.test) for claim in claims)
+        show_table(("os", "proven", "on", "what", "by"), rows)
+    else:
+        short = ((p.id, p.name, " ".join(p.arches), p.installer.value, p.cloud_init, highest(of[p.id])) for p in found)
+        show_table(("os", "name", "architectures", "installer", "cloud-init", "proven"), short)
+        say("")
+        for level, meaning in MEANINGS.items():
+            say(f"{level}: {meaning}")
 
 
 def register(app: typer.Typer) -> None:

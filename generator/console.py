@@ -17,6 +17,8 @@ from generator.errors import Problem, Severity
 _COLOURS: Mapping[Severity, str] = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 _DIFF_COLOURS: Mapping[str, str] = {"-": "red", "+": "green", "@": "cyan"}
 _PIPE_WIDTH = 300
+# A person mends no more than so many problems before the next look.
+_MANY = 50
 # Below this many nodes a bar would be gone before it is seen.
 _WORTH_A_BAR = 50
 
@@ -28,12 +30,15 @@ class Advance(Protocol):
 
 
 def show_problems(problems: Iterable[Problem]) -> None:
-    """Every problem on standard error: where, what, the lines around it, what to do."""
+    """The problems on standard error: where, what, the lines around it, what to do; as many as a person can take in."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    for problem in problems:
+    told = list(problems)
+    for problem in told[:_MANY]:
         place, severity, rest = problem.headline.partition(problem.severity.value)
         head = Text.assemble(place, (severity, _COLOURS[problem.severity]), rest)
         console.print(Text("\n").join((head, *map(Text, problem.excerpt), *_hint(problem))))
+    if len(told) > _MANY:
+        console.print(Text(f"... and {len(told) - _MANY} more problems; mend these first"))
 
 
 def _hint(problem: Problem) -> Iterator[Text]:
@@ -48,9 +53,14 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], styles: Ma
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))
-    # A file or a pipe has no width; COLUMNS, which rich reads itself, may give it one.
-    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    Console(highlight=False, width=wide).print(table)
+    if sys.stdout.isatty():
+        Console(highlight=False).print(table)
+        return
+    # A file or a pipe has no width; COLUMNS, which rich reads itself, may give it one. Nobody there wants padding.
+    console = Console(highlight=False, width=None if "COLUMNS" in os.environ else _PIPE_WIDTH)
+    with console.capture() as captured:
+        console.print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def show_json(data: object) -> None:

@@ -8,4 +8,4 @@ pytest.register_assert_rewrite("tests.cluster.checks")
 settings.register_profile("kubeseed", deadline=None, derandomize=True)
 settings.load_profile("kubeseed")
 
-pytest_plugins = ["tests.lab.plugin"]
+pytest_plugins = ["tests.lab.plugin", "tests.proving"]

@@ -70,11 +70,13 @@ def parse_inventory(text: str, file: str) -> Inventory:
                 _take(inventory, group, kind, stripped, Setting(None, file, number))
         except ValueError as error:
             problems.append(Problem(Severity.ERROR, str(error), file=file, line=number, hint="see Ansible's inventory"))
+    grouped = inventory.groups.keys() - {"ungrouped"}
+    if not grouped or (not inventory.hosts and not problems):
+        hint = "name kubeadm-ha's hosts.ini: the file with [all], [etcd], [kube-master], [kube-worker]"
+        missing = "host" if grouped else "[group]"
+        raise SpecError.because(f"no {missing} is in this inventory", file=file, hint=hint)
     if problems:
         raise SpecError(problems)
-    if not inventory.hosts:
-        hint = "name kubeadm-ha's hosts.ini: the file with [all], [etcd], [kube-master], [kube-worker]"
-        raise SpecError.because("no host is in this inventory", file=file, hint=hint)
     return inventory
 
 

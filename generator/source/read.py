@@ -77,14 +77,14 @@ def read_bytes(path: Path, what: str) -> bytes:
     except OSError as error:
         raise LocalError.because(f"cannot read the {what}: {error.strerror}", file=str(path)) from error
     if len(content) > LIMIT:
-        message = f"the file is {size / 1e6:.0f} MB; a {what} is at most {LIMIT // 10**6} MB"
+        message = f"the file is {size / 1e6:.0f} MB; the {what} may have {LIMIT // 10**6} MB at most"
         raise SpecError.because(message, file=str(path))
     return content
 
 
 def read_text(path: Path, what: str) -> str:
     """The text of a file. LocalError when it cannot be read, SpecError when it is no text."""
-    return decoded(read_bytes(path, what), str(path), what)
+    return decoded(read_bytes(path, what), str(path), f"the {what}")
 
 
 def digest_of(content: bytes) -> str:

@@ -58,6 +58,7 @@ def as_the_machine_reads_it(text: str) -> Iterator[str]:
         yield text.replace("%include /tmp/kubeseed-disk.ks", "\n".join(lines).replace("${disk#/dev/}", "sda"))
 
 
+@pytest.mark.proves("judged", "kickstart, by ksvalidator with the release's syntax")
 @pytest.mark.parametrize(("os", "kind"), cases(Installer.KICKSTART))
 def test_pykickstart_takes_every_kickstart(os: str, kind: str, tmp_path: Path) -> None:
     kickstart = PROFILES[os].kickstart
@@ -83,6 +84,7 @@ def test_pykickstart_knows_the_versions_apart(tmp_path: Path) -> None:
     assert ksvalidator(text, "RHEL7", tmp_path).returncode != 0
 
 
+@pytest.mark.proves("judged", "preseed, by debconf-set-selections")
 @pytest.mark.parametrize(("os", "kind"), cases(Installer.PRESEED))
 def test_debconf_takes_every_preseed(os: str, kind: str) -> None:
     done = judge("debconf-set-selections", "--checkonly", text=rendered(kind, os))
@@ -107,6 +109,7 @@ def autoinstall_schema() -> Any:
     return json.loads(path.read_text())
 
 
+@pytest.mark.proves("judged", "autoinstall, by Subiquity's schema")
 @pytest.mark.parametrize(("os", "kind"), cases(Installer.AUTOINSTALL))
 def test_subiquitys_schema_takes_every_autoinstall(os: str, kind: str) -> None:
     document = yaml.safe_load(rendered(kind, os))

@@ -29,6 +29,7 @@ def system(profile: Profile) -> System:
     return "rhel" if profile.family is Family.RHEL else "ubuntu" if profile.os_id == "ubuntu" else "debian"
 
 
+@pytest.mark.proves("judged", "user-data, by the schemas of cloud-init in Debian 12 and sid")
 def test_every_user_data_is_accepted(judge: CloudInit, profile: Profile, tmp_path: Path) -> None:
     seeds = {}
     for kind in KINDS:
@@ -40,6 +41,7 @@ def test_every_user_data_is_accepted(judge: CloudInit, profile: Profile, tmp_pat
     assert {kind: said for kind, (good, said) in verdicts.items() if not good} == {}
 
 
+@pytest.mark.proves("judged", "network-config, by cloud-init of Debian 12 and sid")
 def test_every_network_config_is_accepted(judge: CloudInit, profile: Profile, tmp_path: Path) -> None:
     paths = []
     for kind in KINDS:

@@ -1,12 +1,14 @@
 """What `diff` shows is what changes, and never a secret."""
 
+import re
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.diff import diff_files, redact
+from generator.diff import differences, redact
 from generator.manifest import Entry, Manifest
 from generator.render.artefact import Artefact
 from generator.secret import STARS
@@ -21,7 +23,7 @@ def shown(out: Path, before: list[Artefact], after: list[Artefact]) -> str:
         (out / artefact.path).parent.mkdir(parents=True, exist_ok=True)
         (out / artefact.path).write_bytes(artefact.data)
     manifest = Manifest.of(((artefact.path, Entry.of(artefact)) for artefact in before), "")
-    return "\n".join(diff_files(out, manifest, after))
+    return "\n".join(line for found in differences(out, manifest, after) for line in found.lines())
 
 
 def test_nothing_changed(tmp_path: Path) -> None:
@@ -77,3 +79,16 @@ def test_compressed_files_are_only_named(tmp_path: Path) -> None:
 @given(st.text(), st.sampled_from([HASH, TOKEN, KEY]), st.sampled_from(["", "\n", "'", " ", ":", '"']))
 def test_no_secret_survives_between_any_text(text: str, secret: str, edge: str) -> None:
     assert secret.strip() not in redact(f"{text}{edge or ' '}{secret}{edge}")
+
+
+def test_a_secret_in_base64_is_starred_and_long_lines_are_cut(tmp_path: Path) -> None:
+    def preseed(token: str, number: int) -> Artefact:
+        script = b64encode(f"land '/etc/kubeseed/enrol.curl' 0600\nheader: {token}\n".encode()).decode()
+        text = f"number: {number}\nlate_command: {{ echo {script}; }}|sh\npadding: {'x ' * 300}{number}\n"
+        return Artefact("nodes/m1/preseed.cfg", text.encode(), 0o600, secret=True)
+
+    text = shown(tmp_path, [preseed(TOKEN, 1)], [preseed(TOKEN[::-1], 2)])
+    assert "-number: 1" in text
+    assert not re.search(r"[0-9A-Za-z+/]{80,}", text)
+    assert max(map(len, text.splitlines())) < 240
+    assert "… (" in text

@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "generator.spec",
         "generator.profile",
         "generator.mirror",
+        "generator.proof",
         "generator.source",
         "generator.root",
         "generator.scripts",

@@ -122,7 +122,9 @@ def test_a_wrong_value_is_left_out_and_a_wrong_cluster_is_still_written() -> Non
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no host is in this inventory"),
+        ("", r"no \[group\] is in this inventory"),
+        ("apiVersion: kubeseed/v1\nmetadata: {name: a}\n", r"no \[group\] is in this inventory"),
+        ("[all]\n[etcd]\n", "no host is in this inventory"),
         ("[all]\nm1 ansible_host='10.0.0.1\n", "hosts.ini:2: error: a quote is left open"),
         ("[all]\nm1 master\n", "hosts.ini:2: error: 'master' is no variable"),
         ("[all]\nm1\n[all:vars]\nkube_version\n", "hosts.ini:4: error: a line of variables is name=value"),

@@ -29,6 +29,7 @@ def facts(story: Story, node: str, name: str) -> str:
     return (story.disks[node] / "var/lib/lab-facts" / name).read_text()
 
 
+@pytest.mark.proves("booted", "first boots from power-on to scrub, of virtual machines and containers", os="debian-12")
 @pytest.mark.parametrize("node", NODES)
 def test_every_stage_is_done_or_skipped(story: Story, node: str) -> None:
     stages = {name: stage["state"] for name, stage in story.status["nodes"][node]["stages"].items()}
