@@ -1,12 +1,13 @@
 """Knows when the road to the API servers can work: VIP, external address and ports."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from generator.check.finding import Finding, warning
 from generator.spec.cluster import Cluster
 from generator.spec.load_balancer import LoadBalancerEngine, LoadBalancerMode
 from generator.spec.node import Node, Role
-from generator.value import Address
+from generator.value import Address, InvalidValueError, parse_address
 
 API_SERVER_PORT = 6443
 # Listened on by SSH, etcd, kubelet, kube-proxy and the control plane on a node that may also run the load balancer.
@@ -47,19 +48,37 @@ def _vip_address(cluster: Cluster, vip: Address, carriers: tuple[Node, ...]) -> 
     if vip.version != 4:
         yield Finding(path, "the VIP has to be an IPv4 address", "with IPv6 use mode local or external")
         return
-    for node in cluster.nodes:
-        if node.address == vip:
-            yield Finding(path, f"{vip} is the address of {node.name}", "choose an address that no machine has")
+    owners = {node.address: str(node.name) for node in cluster.nodes}
+    owners |= {found: "the coordinator" for url in cluster.coordinator.all_urls if (found := _address_of(url))}
+    if vip in owners:
+        yield Finding(path, f"{vip} is the address of {owners[vip]}", "choose an address that no machine has")
     for node in carriers:
         if vip not in node.subnet:
             hint = "the VIP has to lie in the network of every node of role lb"
             yield Finding(path, f"{vip} is not in {node.subnet}, the network of {node.name}", hint)
 
 
+def _address_of(url: str) -> Address | None:
+    """The host of a URL, where it is an address."""
+    try:
+        return parse_address(urlsplit(url).hostname or "")
+    except InvalidValueError:
+        return None
+
+
 def check_external(cluster: Cluster) -> Iterator[Finding]:
-    """With mode external the address is the only thing known of the load balancer."""
-    if cluster.load_balancer.mode is LoadBalancerMode.EXTERNAL and cluster.load_balancer.address is None:
-        yield Finding(("loadBalancer", "address"), "mode external needs the address of your load balancer")
+    """With mode external the address is the only thing known of the load balancer; no node listens on its port."""
+    balancer, path = cluster.load_balancer, ("loadBalancer", "address")
+    if balancer.mode is not LoadBalancerMode.EXTERNAL:
+        return
+    if balancer.address is None:
+        yield Finding(path, "mode external needs the address of your load balancer")
+    for node in cluster.nodes:
+        serves = Role.MASTER in node.roles and balancer.port == API_SERVER_PORT
+        if str(node.address) == balancer.address and not serves:
+            message = f"{node.address} is {node.name}, where nothing listens on port {balancer.port}"
+            hint = f"write your load balancer's; a single master is reached directly with port {API_SERVER_PORT}"
+            yield Finding(path, message, hint)
 
 
 def check_stray_addresses(cluster: Cluster) -> Iterator[Finding]:
@@ -106,6 +125,16 @@ def check_ports(cluster: Cluster) -> Iterator[Finding]:
             message = f"port {port} is in nodePortRange ({cluster.kubernetes.node_port_range})"
             yield Finding(("loadBalancer", key), message, "choose a port outside of the range")
         owners.setdefault(port, f"loadBalancer.{key}")
+
+
+def check_node_ports(cluster: Cluster) -> Iterator[Finding]:
+    """Ports of services are not those of the machine's own programs."""
+    ports = cluster.kubernetes.node_port_range
+    taken = {port: owner for port, owner in {**_TAKEN, API_SERVER_PORT: "the API server"}.items() if port in ports}
+    if taken:
+        shown = ", ".join(f"{port} ({owner})" for port, owner in sorted(taken.items())[:4])
+        message = f"{ports} holds ports of the machines themselves: {shown}{' ...' if len(taken) > 4 else ''}"
+        yield Finding(("kubernetes", "nodePortRange"), message, "choose a range without them, like 30000-32767")
 
 
 def check_router_password(cluster: Cluster) -> Iterator[Finding]:

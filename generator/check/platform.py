@@ -1,5 +1,6 @@
 """Knows which Kubernetes an operating system can still run: control groups, kernel, container engine."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from generator.check.finding import Finding, warning
@@ -17,6 +18,26 @@ _CGROUP_V1_FROZEN, _CGROUP_V1_ENDS = 31, 35
 _LEAST_KERNEL, _KERNEL_CHECKED, _KERNEL_WARNED = (4, 19), 32, 34
 # kubelet 1.26 speaks CRI v1 only, which containerd has since 1.6; 1.35 is the last that takes containerd 1.
 _ENGINES = ((26, (1, 6)), (36, (2,)))
+
+
+_PACKAGE_VERSION = re.compile(r"(?:[0-9]+:)?([0-9]+)\.([0-9]+)")
+
+
+def _needed(minor: int) -> tuple[int, ...]:
+    """The oldest containerd that the kubelet speaks with."""
+    return max((least for since, least in _ENGINES if minor >= since), default=())
+
+
+def check_engine_version(cluster: Cluster) -> Iterator[Finding]:
+    """A version of containerd that the spec asks for is one that the kubelet speaks with."""
+    written, minor = cluster.engine.version, cluster.kubernetes.version.minor
+    found = _PACKAGE_VERSION.match(written or "")
+    if cluster.engine.name is not EngineName.CONTAINERD or found is None:
+        return
+    needed = _needed(minor)
+    if (int(found[1]), int(found[2])) < needed:
+        message = f"Kubernetes 1.{minor} needs containerd {'.'.join(map(str, needed))} or newer"
+        yield Finding(("engine", "version"), message, "leave version out to get the newest")
 
 
 def _profiles(cluster: Cluster, profiles: Profiles) -> Iterator[Profile]:
@@ -59,7 +80,7 @@ def check_kernel(cluster: Cluster, profiles: Profiles) -> Iterator[Finding]:
 def check_containerd(cluster: Cluster, profiles: Profiles) -> Iterator[Finding]:
     """Docker's repository has a containerd that the kubelet speaks with; a site's own may have another."""
     engine, minor = cluster.engine.name, cluster.kubernetes.version.minor
-    needed = max((least for since, least in _ENGINES if minor >= since), default=())
+    needed = _needed(minor)
     if engine is not EngineName.CONTAINERD or Stage.ENGINE in cluster.bootstrap.skip_stages:
         return
     for profile in _profiles(cluster, profiles):

@@ -54,6 +54,9 @@ def _range(cluster: Cluster, addresses: AddressRange) -> Iterator[Finding]:
         yield Finding(_RANGE, f"{first} to {last} is in no network of a node", "choose addresses near the nodes")
     if int(first) > int(last):
         yield Finding(_RANGE, f"{first} comes after {last}", "write the lower address first")
+    vip = cluster.load_balancer.vip
+    if vip and int(first) <= int(vip) <= int(last):
+        yield Finding(_RANGE, f"{vip} in it is loadBalancer.vip", "leave the VIP out")
     for node in cluster.nodes:
         if int(first) <= int(node.address) <= int(last):
             yield Finding(_RANGE, f"{node.address} in it belongs to {node.name}", "leave the nodes' addresses out")

@@ -1,12 +1,14 @@
 """Knows whether the cluster's networks are apart from each other and large enough."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from generator import value
 from generator.check.finding import Finding
 from generator.source import SpecPath
 from generator.spec.cluster import Cluster
 from generator.spec.engine import EngineName
+from generator.spec.host import HostSettings
 from generator.spec.node import Role
 from generator.value import Network
 
@@ -39,6 +41,57 @@ def check_overlaps(cluster: Cluster) -> Iterator[Finding]:
                 yield Finding(path, f"{name} {network} overlaps {other} {taken}", "choose networks that are apart")
         if not machines:
             known.append((name, network))
+
+
+def _reached(cluster: Cluster) -> Iterator[tuple[SpecPath, str, str]]:
+    """Hosts outside of the cluster that nodes talk to: path, what it is, address or name. Each once."""
+    coordinator, proxy = cluster.coordinator, cluster.packages.proxy
+    yield from ((("coordinator",), "the coordinator", _host(url)) for url in coordinator.all_urls)
+    yield ("coordinator", "bootUrl"), "the boot server", _host(coordinator.boot_url)
+    yield ("packages", "proxy", "http"), "the proxy", _host(proxy.http)
+    yield ("packages", "proxy", "https"), "the proxy", _host(proxy.https)
+    yield ("loadBalancer", "address"), "the load balancer", cluster.load_balancer.address or ""
+    yield from _servers(cluster)
+
+
+def _servers(cluster: Cluster) -> Iterator[tuple[SpecPath, str, str]]:
+    """Time and name servers, each where it is first named."""
+    seen: set[str] = set()
+    places: list[tuple[SpecPath, HostSettings]] = [(("defaults",), cluster.defaults)]
+    places += [(("nodes", number), node) for number, node in enumerate(cluster.nodes)]
+    for path, settings in places:
+        named: list[tuple[SpecPath, str]] = [(("ntp",), server) for server in settings.ntp]
+        named += [(("network", "nameservers"), str(server)) for server in settings.network.nameservers]
+        for key, server in named:
+            if server not in seen:
+                seen.add(server)
+                yield (*path, *key), "the server", server
+
+
+def _host(url: str | None) -> str:
+    return (urlsplit(url).hostname or "") if url else ""
+
+
+def check_reached(cluster: Cluster) -> Iterator[Finding]:
+    """What lies outside is not in a network of pods or services: packets to it would never leave the node."""
+    networks = list(_networks(cluster))
+    inside = [(name, network) for path, name, network in networks if path[0] != "nodes"]
+    machines = [network for path, _, network in networks if path[0] == "nodes"]
+    for path, what, host in _reached(cluster):
+        address = _address(host)
+        if address is None or any(address in network for network in machines):
+            continue  # a network of machines that overlaps is told as such
+        for name, network in inside:
+            if address in network:
+                message = f"{what} {address} is in {name} {network}, so no node reaches it"
+                yield Finding(path, message, "choose networks that nothing else in reach uses")
+
+
+def _address(host: str) -> value.Address | None:
+    try:
+        return value.parse_address(host)
+    except value.InvalidValueError:
+        return None
 
 
 def check_families(cluster: Cluster) -> Iterator[Finding]:
