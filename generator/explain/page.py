@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from textwrap import indent
+from textwrap import fill, indent
+
+from pydantic.fields import FieldInfo
 
 from generator.errors import UsageError
 from generator.explain.wording import default_words, inherits, type_words
@@ -11,6 +13,8 @@ from generator.spec import shape
 from generator.spec.cluster import Cluster
 from generator.spec.field import Section
 from generator.spec.shape import ROOT, Shape
+
+_WIDTH = 100
 
 
 def explain(path: str = "", *, recursive: bool = False) -> str:
@@ -53,7 +57,14 @@ def _head(path: str, found: Shape, parent: type[Section]) -> str:
     default = default_words(parent, found.field)
     lines = [f"{'.'.join(_steps(path))} <{type_words(found.field)}>"]
     lines += [f"default: {default}"] if default not in ("", "required") else [default] if default else []
-    return "\n".join(lines) + f"\n\n  {found.field.description}\n"
+    return "\n".join(lines) + f"\n\n{_filled(found.field, '  ')}\n"
+
+
+def _filled(field: FieldInfo, margin: str) -> str:
+    """The description in lines that a narrow terminal holds."""
+    return fill(
+        field.description or "", _WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
+    )
 
 
 def _rows(section: type[Section]) -> Iterator[str]:
@@ -62,7 +73,7 @@ def _rows(section: type[Section]) -> Iterator[str]:
             default = default_words(section, field)
             shown = f" = {default}" if default not in ("", "required") else " (required)" if default else ""
             words = type_words(field)
-            yield f"  {key} <{words}>{shown}\n    {field.description}\n"
+            yield f"  {key} <{words}>{shown}\n{_filled(field, '    ')}\n"
     if any(inherits(section, field) for field in shape.fields(section).values()):
         yield "  and every key of defaults: see `kubeseed explain defaults`\n"
 
