@@ -78,7 +78,7 @@ def large(count: int) -> str:
         for i in range(256, 256 + count)
     )
     head = RIGHT.replace("gateway: 192.168.77.1", "gateway: 10.0.0.1, prefix: 8").replace("192.168.77.11", "10.200.0.1")
-    return f"network: {{podSubnet: 100.64.0.0/10, serviceSubnet: 192.168.0.0/16}}\n{head}{nodes}\n"
+    return f"network: {{podSubnet: 100.64.0.0/10, serviceSubnet: 172.30.0.0/16}}\n{head}{nodes}\n"
 
 
 def test_ten_thousand_nodes_load_in_a_few_seconds() -> None:
