@@ -1,6 +1,7 @@
 """Enrolment, init and join as a random walk, compared after every step with a model that fits on one page."""
 
 import asyncio
+import functools
 import hashlib
 import os
 import shutil
@@ -22,8 +23,11 @@ from http_server import store_etcd
 from http_server.app import Traffic, build_app
 from http_server.audit_chain import verify
 from http_server.coordinator import Coordinator, assemble
+from http_server.keyset import make_keyset
 from http_server.limit import Rate
+from http_server.model import Keyset
 from http_server.routes import ROUTES, Listener
+from http_server.service import operator
 from http_server.service.context import current_claim
 from http_server.settings import SLOT_LEASE, Limits, Out, Settings
 from http_server.store_history import all_events
@@ -42,6 +46,12 @@ credentials = st.sampled_from(("own", "own", "own", A, B))
 
 def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@functools.cache
+def keys_of(epoch: int) -> Keyset:
+    """Making RSA keys would be nearly all that a walk does; every epoch has its own, but they are made once."""
+    return make_keyset(epoch, 36500, 1_900_000_000.0)
 
 
 @dataclass
@@ -95,6 +105,7 @@ class Protocol(RuleBasedStateMachine):
             step()
 
     def start(self) -> None:
+        operator.make_keyset = lambda epoch, ca_days, now: keys_of(epoch)  # type: ignore[attr-defined]
         wiring = Settings(self.place, limits=UNLIMITED)
         self.coordinator: Coordinator = self.stack.enter_context(assemble(wiring, lambda: self.now))
         traffic = Traffic(Rate(FAST), Rate(FAST))
