@@ -13,11 +13,10 @@ from tests.pxe.neighbour import foreign_dhcp
 from tests.pxe.place import place
 from tests.pxe.tiny import WORDS, make_disk
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 PATIENCE = 600
 
 
-@pytest.mark.vm
 def test_both_firmwares_are_told_what_to_boot(lab: Run, kubeseed: Path) -> None:
     disk = make_disk(lab.folder / "proxy-disk")
     with place(lab, kubeseed, "proxy") as site, foreign_dhcp(site.network, site.folder) as foreign:
@@ -38,7 +37,6 @@ def test_both_firmwares_are_told_what_to_boot(lab: Run, kubeseed: Path) -> None:
         assert "DHCPOFFER" not in log
 
 
-@pytest.mark.cluster
 def test_a_disk_is_written(lab: Run, kubeseed: Path) -> None:
     store = copied(built_images(kubeseed), lab.folder / "proxy-images")
     add_disk(kubeseed, store, "tiny", make_disk(lab.folder / "proxy-tiny", 8))
