@@ -275,9 +275,32 @@ def audit_tail(
             typer.echo(event_line(row_data(row)))
 
 
+class Door(StrEnum):
+    """The coordinator's listeners, as the route table names them."""
+
+    TLS = "tls"
+    PLAIN = "plain"
+    SOCKET = "socket"
+    UI = "ui"
+
+
+def openapi(
+    listener: Annotated[
+        Door, typer.Option(help="Nodes, booting machines, the operator, or the status page.")
+    ] = Door.TLS,
+) -> None:
+    """Print the OpenAPI document of the coordinator, as its route table says."""
+    import json
+
+    from http_server.openapi import document
+    from http_server.routes import Listener
+
+    typer.echo(json.dumps(document(Listener(listener)), indent=1))
+
+
 def register(app: typer.Typer) -> None:
     """Mounts the coordinator's commands on the program."""
-    for command in (serve, unit, status, events, approve, reassign_init):
+    for command in (serve, unit, status, events, approve, reassign_init, openapi):
         app.command()(command)
     node = typer.Typer(help="Decide about one node.", no_args_is_help=True)
     node.command()(approve)

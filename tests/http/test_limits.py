@@ -2,12 +2,16 @@
 
 import base64
 import contextlib
+import re
+import resource
 import socket
 import ssl
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -21,6 +25,8 @@ from tests.http.process import Coordinator, Machine
 from tests.http.test_certificate import p256, request
 
 HEAD_SECONDS = 10.0
+IDLE = 10_000
+PATIENT = 20.0  # a machine that is busy with other tests needs some of it
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +83,70 @@ def test_slow_connections_hold_nobody_up(shared: Coordinator, worker: Machine) -
             sock.close()
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Room for ten thousand sockets in this process; the coordinator makes room for itself."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] < IDLE + 1000:
+        pytest.skip(f"the system allows {before[1]} open files, {IDLE + 1000} are needed: ulimit -Hn")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("many_files")
+@pytest.mark.parametrize("door", ["tls", "plain"])
+def test_ten_thousand_idle_connections_hold_nobody_up(coordinator: Coordinator, door: str) -> None:
+    """From many addresses, as a botnet or a broken monitor has them: silent, and never closed by their side."""
+    machine = coordinator.machine("w1").enrolled()
+    port = coordinator.port if door == "tls" else coordinator.boot_port
+    with contextlib.ExitStack() as stack:
+        for number in range(IDLE):
+            source = (f"127.2.{number // 1000}.{number % 200 + 1}", 0)
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 60, source))
+        started = time.monotonic()
+        assert machine.get("/v1/backends").status_code == 200
+        with coordinator.boot() as client:
+            assert client.get("/healthz", timeout=60).status_code == 200
+        assert time.monotonic() - started < PATIENT
+        resident = int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{coordinator.pid}/status").read_text())[1])  # type: ignore[index]  # it is always there
+        assert resident < 1_200_000, "KiB: what waits must not cost much memory"
+
+
+@pytest.mark.parametrize(
+    ("version", "ciphers", "taken"),
+    [
+        (ssl.TLSVersion.TLSv1_3, "ALL", True),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-GCM-SHA256", True),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-CHACHA20-POLY1305", True),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES256-SHA384:@SECLEVEL=0", False),
+        (ssl.TLSVersion.TLSv1_2, "AES128-GCM-SHA256:@SECLEVEL=0", False),
+        (ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0", False),
+    ],
+)
+def test_tls_is_1_3_or_a_sane_1_2(shared: Coordinator, version: ssl.TLSVersion, ciphers: str, taken: bool) -> None:
+    """RFC 9325: forward secrecy and authenticated encryption, nothing else."""
+    trust = shared.trust
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.1 is old, which is the point
+        trust.set_ciphers(ciphers)
+        trust.minimum_version = trust.maximum_version = version
+    with socket.create_connection(("127.0.0.1", shared.port), 30) as plain:
+        if not taken:
+            with pytest.raises(ssl.SSLError):
+                trust.wrap_socket(plain, server_hostname="127.0.0.1")
+            return
+        with trust.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+            assert secure.version() in {"TLSv1.2", "TLSv1.3"}
+
+
+def test_refusals_spread_their_return(coordinator: Coordinator) -> None:
+    """Who was refused at the same moment must not come back at the same moment."""
+    machine = coordinator.machine("w1")
+    told = {machine.enrol().headers.get("retry-after") for _ in range(45)} - {None}
+    assert len(told) > 1, told
+
+
 @pytest.mark.parametrize("declared", [True, False])
 def test_large_bodies_are_refused(shared: Coordinator, worker: Machine, declared: bool) -> None:
     content: bytes | Iterator[bytes] = b"x" * 20_000 if declared else iter([b"x" * 1000] * 20)
@@ -119,6 +189,25 @@ def test_malformed_forms_are_refused(shared: Coordinator, worker: Machine, body:
         answer = client.post("/v1/reports", content=body, headers=headers)
     assert answer.status_code == status
     assert set(answer.json()) == {"error", "message", "request"}
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"GET /healthz HTTP/1.1\r\nX: ",
+        b"GET /",
+        b"POST /boot/report HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ",
+    ],
+)
+def test_a_piece_that_never_ends_is_not_kept(shared: Coordinator, begin: bytes) -> None:
+    """A header, a target and a trailer: the parser hands none of them over before its end."""
+    sent, most = 0, 64 * 2**20
+    with socket.create_connection(("127.0.0.1", shared.boot_port), 30) as sock:
+        sock.sendall(begin)
+        with contextlib.suppress(OSError):
+            while sent < most:
+                sent += sock.send(b"x" * 65536)
+    assert sent < most
 
 
 RAW = [

@@ -76,6 +76,7 @@ SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
     ("http_server.service",),
     ("http_server.ui",),
     ("http_server.routes",),
+    ("http_server.openapi",),
     ("http_server.request_log", "http_server.connection"),
     ("http_server.app", "http_server.admin", "http_server.table_boot"),
     ("http_server.table",),
