@@ -94,6 +94,7 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+@pytest.mark.bench
 @pytest.mark.usefixtures("many_files")
 @pytest.mark.parametrize("door", ["tls", "plain"])
 def test_ten_thousand_idle_connections_hold_nobody_up(coordinator: Coordinator, door: str) -> None:
