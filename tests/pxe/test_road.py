@@ -18,9 +18,9 @@ from tests.pxe.capture import Capture, captured
 from tests.pxe.images import built_images
 from tests.pxe.place import PASSWORD_HASH, Place, place
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = pytest.mark.timeout(7200)
 # Seconds that an emulated machine may take for one step, on two busy cores.
-PATIENCE = 900
+PATIENCE = 1500
 SKIPPED = {"clock", "engine", "packages", "load-balancer", "etcd", "init", "join", "verify", "addons", "backup"}
 
 
