@@ -86,13 +86,13 @@ def _told(detail: ErrorDetails, path: SpecPath) -> tuple[str, str]:
 def _choice(given: object, path: SpecPath) -> tuple[str, str]:
     found = shape.at(path)
     allowed = _words(found.kind) if found else ()
-    shown = quoted(given) if isinstance(given, str) else _kind(given)
+    shown = quoted(given) if isinstance(given, str) else str(given) if type(given) is int else _kind(given)
     return f"{shown} is not allowed here", choice_hint(str(given), allowed)
 
 
 def _words(kind: Any) -> tuple[str, ...]:
     if get_origin(kind) is Literal:
-        return get_args(kind)
+        return tuple(map(str, get_args(kind)))
     return tuple(word or '""' for word in kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else ()
 
 

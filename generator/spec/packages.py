@@ -14,6 +14,12 @@ NO_PROXY = ("127.0.0.1", "localhost", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.
 NoProxy = Annotated[str, matching(r"[A-Za-z0-9.*:/\[\]_-]+", "a host, domain or network", "10.0.0.0/8 or .example.org")]
 
 
+Suite = Annotated[
+    str, matching(r"/|[A-Za-z0-9][A-Za-z0-9._+~-]*(/[A-Za-z0-9._+~-]+)*/?", "a suite of apt", "bookworm-updates, or /")
+]
+Component = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._+~/-]*", "a component of apt", "main")]
+
+
 class PackagePreset(StrEnum):
     """Named sets of package sources."""
 
@@ -40,10 +46,10 @@ class PackageSource(Section):
     """One source of packages, by package manager. Packages are always verified with the source's key."""
 
     apt: Url | None = Field(None, description="URL of the repository for apt; null is the preset's.")
-    apt_suite: Line | None = Field(
+    apt_suite: Suite | None = Field(
         None, description="Suite of `apt`, / for a flat repository; null is what the preset's own repository has."
     )
-    apt_components: tuple[Line, ...] = Field((), description="Components of `apt`; empty is the preset's.")
+    apt_components: tuple[Component, ...] = Field((), description="Components of `apt`; empty is the preset's.")
     yum: Url | None = Field(None, description="URL of the repository for yum and dnf; null is the preset's.")
     key: PublicKey | None = Field(
         None, description="The armoured OpenPGP key that signs the packages; null lets nodes fetch it from `keyUrl`."

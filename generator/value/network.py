@@ -118,7 +118,9 @@ def parse_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> str:
         raise InvalidValueError("the URL's host or port is malformed", f"write {allowed}HOST[:PORT][/PATH]") from None
     if "@" in parts.netloc:
         raise InvalidValueError("a URL may not carry a user name or password: URLs end up in logs")
-    if parts.scheme not in schemes or not host or re.search(r"[\s\x00-\x1f\x7f\"'<>\\]", text):
+    # A fragment means nothing to a server, and # opens a comment where apt and shells read the URL.
+    marks = re.search(r"[\s\"'<>\\#]", text)
+    if parts.scheme not in schemes or not host or marks or not text.isprintable():
         raise InvalidValueError(
             f"{quoted(text)} is not an {' or '.join(schemes)} URL", f"write {allowed}HOST[:PORT][/PATH]"
         )

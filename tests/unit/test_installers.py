@@ -33,10 +33,10 @@ READERS: Mapping[str, tuple[str, Callable[..., bytes], Callable[[str], Outcome]]
 
 @pytest.mark.parametrize("sealed", [True, False], ids=["sealed", "public"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("installer", READERS)
-def test_every_installer_lands_what_cloud_init_lands(installer: str, kind: str, sealed: bool) -> None:
-    os, render, read = READERS[installer]
-    seed, install, scripts = planned(cluster_of(kind, os), PROFILES[os])
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.id)
+def test_every_installer_lands_what_cloud_init_lands(profile: Profile, kind: str, sealed: bool) -> None:
+    _, render, read = READERS[profile.installer.value]
+    seed, install, scripts = planned(cluster_of(kind, profile.id), profile)
     seed = seed if sealed else seed.public
     found = read(render(seed, install, scripts).decode())
     expected = of_user_data(render_user_data(seed, scripts).data.decode())
