@@ -178,10 +178,10 @@ def test_an_inventory_is_reloaded_without_dropping_a_request(tmp_path: Path, wor
             coordinator.out.write_inventory()
             assert coordinator.process is not None
             os.kill(coordinator.process.pid or 0, signal.SIGHUP)
-            wait_for(lambda number=number: f"y{number}" in coordinator.status()["nodes"], 10)  # type: ignore[misc]
+            wait_for(lambda number=number: f"y{number}" in coordinator.status()["nodes"], 60)  # type: ignore[misc]
         done.set()
         for thread in threads:
-            thread.join(20)
-        assert coordinator.signal(signal.SIGTERM, 20) == 0
+            thread.join(60)
+        assert coordinator.signal(signal.SIGTERM, 60) == 0
         assert set(answers) == {200}, answers
         assert answers[200] > 50
