@@ -170,9 +170,14 @@ def request_as_token(plane: ControlPlane, name: str, node: str) -> subprocess.Co
 
 def conditions(plane: ControlPlane, name: str, seconds: float) -> str:
     """What became of a request within so many seconds."""
+    return asked(plane, name, "{.status.conditions[*].type}", seconds)
+
+
+def asked(plane: ControlPlane, name: str, path: str, seconds: float) -> str:
+    """What stands at a path of a request within so many seconds."""
     found, deadline = "", time.monotonic() + seconds
     while not found and time.monotonic() < deadline:
-        found = plane.kubectl("get", "csr", name, "-o", "jsonpath={.status.conditions[*].type}").stdout
+        found = plane.kubectl("get", "csr", name, "-o", f"jsonpath={path}").stdout
         time.sleep(0.5)
     return found
 
@@ -185,8 +190,8 @@ def test_a_token_asks_for_a_node_and_only_the_coordinator_approves(plane: Contro
     assert conditions(plane, "csr-one", 8) == ""  # kubeadm's own approver leaves it alone
     assert f"csr-one system:bootstrap:{TOKEN}" in as_coordinator(plane, "pending")
     as_coordinator(plane, "approve")
-    assert conditions(plane, "csr-one", 10) == "Approved"
-    pem = plane.kubectl("get", "csr", "csr-one", "-o", "jsonpath={.status.certificate}").stdout
+    assert conditions(plane, "csr-one", 30) == "Approved"
+    pem = asked(plane, "csr-one", "{.status.certificate}", 30)  # signed after the approval, by a controller
     certificate = x509.load_pem_x509_certificate(base64.b64decode(pem))
     days = (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days
     assert 29 <= days <= 30  # certificateValidity.leaf of the spec
@@ -197,7 +202,7 @@ def test_kubeadms_own_binding_would_let_the_token_become_a_master(plane: Control
     plane.apply("auto.yaml", AUTO_APPROVE.encode())
     try:
         assert request_as_token(plane, "csr-evil", "m1").returncode == 0
-        assert conditions(plane, "csr-evil", 20) == "Approved"
+        assert conditions(plane, "csr-evil", 60) == "Approved"
     finally:
         plane.kubectl("delete", "clusterrolebinding", "kubeadm:node-autoapprove-bootstrap")
 
