@@ -23,6 +23,7 @@ NODES = int(os.environ.get("KUBESEED_STORM_NODES", "1000"))
 WORKERS = int(os.environ.get("KUBESEED_STORM_WORKERS", str(os.cpu_count() or 1)))
 DEAD_SECONDS = 60.0
 LONGEST = 800
+REPORT = "storm.json"
 
 pytestmark = pytest.mark.bench
 
@@ -40,7 +41,7 @@ def site(folder: Path) -> Iterator[Coordinator]:
         yield coordinator
 
 
-def storm(coordinator: Coordinator, folder: Path) -> "subprocess.Popen[str]":
+def storm(coordinator: Coordinator, folder: Path) -> "subprocess.Popen[bytes]":
     """All nodes power on now, in a process of their own."""
     out = coordinator.out
     nodes = [
@@ -54,18 +55,17 @@ def storm(coordinator: Coordinator, folder: Path) -> "subprocess.Popen[str]":
     stages = [stage for stage in STAGES if stage not in {"pki", "init", "backup"}]
     order = folder / "order.json"
     order.write_text(json.dumps({"port": coordinator.port, "trust": trust, "stages": stages, "nodes": nodes}))
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.storm", str(order)], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
-    )
+    with (folder / REPORT).open("wb") as report:
+        return subprocess.Popen([sys.executable, "-m", "tests.bench.storm", str(order)], stdout=report, cwd=REPOSITORY)
 
 
-def ended(process: "subprocess.Popen[str]") -> dict[str, Any]:
+def ended(process: "subprocess.Popen[bytes]", folder: Path) -> dict[str, Any]:
     try:
-        output, _ = process.communicate(timeout=LONGEST)
+        process.wait(timeout=LONGEST)
     finally:
         process.kill()
     assert process.returncode == 0, "a node gave up or was refused"
-    found: dict[str, Any] = json.loads(output)
+    found: dict[str, Any] = json.loads((folder / REPORT).read_text())
     return found
 
 
@@ -102,7 +102,7 @@ def everybody_joined(coordinator: Coordinator) -> None:
 def test_a_boot_storm(tmp_path: Path) -> None:
     with site(tmp_path) as coordinator:
         before = cpu_seconds(coordinator.pid)
-        found = ended(storm(coordinator, tmp_path))
+        found = ended(storm(coordinator, tmp_path), tmp_path)
         show("boot storm", found, cpu_seconds(coordinator.pid) - before)
         everybody_joined(coordinator)
 
@@ -115,6 +115,6 @@ def test_a_boot_storm_with_the_coordinator_dead_for_a_minute(tmp_path: Path) -> 
         assert process.poll() is None, "the storm was over before the coordinator died"
         time.sleep(DEAD_SECONDS)
         coordinator.start()
-        found = ended(process)
+        found = ended(process, tmp_path)
         show("boot storm, dead for a minute", found, cpu_seconds(coordinator.pid))
         everybody_joined(coordinator)
