@@ -179,9 +179,9 @@ def test_an_inventory_is_reloaded_without_dropping_a_request(tmp_path: Path, wor
             assert coordinator.process is not None
             os.kill(coordinator.process.pid or 0, signal.SIGHUP)
             wait_for(lambda number=number: f"y{number}" in coordinator.status()["nodes"], 60)  # type: ignore[misc]
+        wait_for(lambda: answers[200] > 50, 60)
         done.set()
         for thread in threads:
             thread.join(60)
         assert coordinator.signal(signal.SIGTERM, 60) == 0
         assert set(answers) == {200}, answers
-        assert answers[200] > 50

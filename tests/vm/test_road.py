@@ -174,7 +174,8 @@ def test_no_secret_is_where_it_must_not_be(story: Story, tmp_path: Path) -> None
     found += search_all([*story.site.folder.glob("*.log"), story.site.out / "pxe"], secrets, tmp_path)
     found += search_words(story.processes.words, secrets)
     assert found == []
-    assert story.processes.seen - story.processes.missed > 100
+    # what runs in a container runs on this host, too; of a VM there is the emulator alone
+    assert story.processes.seen - story.processes.missed > (100 if story.driver == "nspawn" else 20)
 
 
 def journal(disk: Path, target: Path) -> Path:
