@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 SPEC ?= profiles/cluster/ha.yaml
 OUT ?= out
 
-.PHONY: help run check test test-cluster bench proof golden clean packages
+.PHONY: help run check test test-cluster test-metal bench proof golden clean packages
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,10 +27,13 @@ test: $(VENV)/.test packages ## Everything but the long cluster scenarios; insta
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(SUDO) $(PY) -m pytest -m "not cluster and not bench"
+	$(SUDO) $(PY) -m pytest -m "not cluster and not metal and not bench"
 
 test-cluster: $(VENV)/.test packages ## Real kubeadm on real nodes; builds Kubernetes once (root or sudo)
 	$(SUDO) $(PY) -m pytest -m "cluster or cluster_core" -s --build-kubernetes
+
+test-metal: $(VENV)/.test packages ## The long roads of booting over the network, in QEMU (root or sudo)
+	$(SUDO) $(PY) -m pytest -m metal -s
 
 bench: $(VENV)/.test ## Measure, each figure beside a yardstick of the same run
 	$(PY) -m pytest -m bench -s

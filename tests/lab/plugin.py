@@ -60,6 +60,6 @@ def keep_logs(folder: Path, name: str) -> Path:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test of the lab names the folder with the logs."""
     report = yield
-    if report.failed and any(item.get_closest_marker(name) for name in ("vm", "cluster", "cluster_core")):
+    if report.failed and any(item.get_closest_marker(name) for name in ("vm", "cluster", "cluster_core", "metal")):
         report.sections.append(("lab", f"logs are kept in {ARTEFACTS}"))
     return report

@@ -12,7 +12,7 @@ from tests.pxe.images import add_disk, built_images, copied, damage, disk_of
 from tests.pxe.place import Place, place
 from tests.pxe.tiny import WORDS, make_disk
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.metal, pytest.mark.timeout(3600)]
 PATIENCE = 900
 PADDING = 96  # MiB, so that writing takes a while
 NO_DISK = "No bootable device"

@@ -10,7 +10,7 @@ from tests.lab.run import Run
 from tests.lab.wait import until
 from tests.pxe.place import place
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.metal, pytest.mark.timeout(3600)]
 PATIENCE = 1200
 # Debian's package debian-installer-12-netboot-amd64.
 INSTALLER = Path("/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64")

@@ -13,7 +13,7 @@ from tests.pxe.neighbour import foreign_dhcp
 from tests.pxe.place import place
 from tests.pxe.tiny import WORDS, make_disk
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.metal, pytest.mark.timeout(3600)]
 PATIENCE = 600
 
 

@@ -117,7 +117,7 @@ def test_a_blank_disk_becomes_a_node(lab: Run, kubeseed: Path, images: Path) -> 
         assert "it is a node" in site.command("pxe", "doctor", site.out, *site.logs)
 
 
-@pytest.mark.cluster
+@pytest.mark.metal
 def test_a_machine_without_a_disk_runs_live(lab: Run, kubeseed: Path, images: Path) -> None:
     with place(lab, kubeseed, "live", images) as site:
         site.generate(site.spec(w1="pxe: {deploy: live}"))
@@ -140,7 +140,7 @@ def test_a_machine_without_a_disk_runs_live(lab: Run, kubeseed: Path, images: Pa
         note("PXE, BIOS: a live node without a disk", words(took))
 
 
-@pytest.mark.cluster
+@pytest.mark.metal
 @pytest.mark.parametrize("firmware", [Firmware.UEFI, Firmware.BIOS])
 def test_a_node_is_installed_anew_on_order(lab: Run, kubeseed: Path, images: Path, firmware: Firmware) -> None:
     with place(lab, kubeseed, f"anew-{firmware}", images) as site:
@@ -161,7 +161,7 @@ def test_a_node_is_installed_anew_on_order(lab: Run, kubeseed: Path, images: Pat
         note(f"PXE, {firmware}: the same node installed anew", words(again))
 
 
-@pytest.mark.cluster
+@pytest.mark.metal
 def test_the_network_is_trusted_for_a_worker(lab: Run, kubeseed: Path, images: Path) -> None:
     with place(lab, kubeseed, "trust", images) as site:
         site.generate(site.spec("mode: dhcp, trustNetwork: true"))
