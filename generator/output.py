@@ -87,28 +87,24 @@ def write(out: Path, artefacts: Iterable[Artefact], spec_digest: str, *, watch: 
     finally:
         if not stage.sealed:
             shutil.rmtree(out / PENDING, ignore_errors=True)
-    recover(out, watch)
+    _finish(out, before, after, watch)
     return changes
 
 
 def recover(out: Path, watch: Watch = unwatched) -> None:
     """Finishes a sealed write and drops an unsealed one. Harmless when there is neither; may be cut short itself."""
     pending = out / PENDING
-    if not pending.exists():
-        return
-    if (pending / "COMMIT").exists():
-        _roll_forward(out, pending, watch)
-    watch("discard", pending)
-    # The seal goes first: what is left of a finished write must never be taken for one to finish.
-    (pending / "COMMIT").unlink(missing_ok=True)
-    shutil.rmtree(pending)
+    # Without the manifest, which is renamed last, all is in place already.
+    if (pending / "COMMIT").exists() and (pending / MANIFEST).exists():
+        after = Manifest.parse((pending / MANIFEST).read_bytes(), file=str(pending / MANIFEST))
+        _finish(out, read_manifest(out), after, watch)
+    elif pending.exists():
+        _discard(pending, watch)
 
 
-def _roll_forward(out: Path, pending: Path, watch: Watch) -> None:
-    if not (pending / MANIFEST).exists():
-        return  # the manifest is renamed last, so all is in place
-    before = read_manifest(out)
-    after = Manifest.parse((pending / MANIFEST).read_bytes(), file=str(pending / MANIFEST))
+def _finish(out: Path, before: Manifest, after: Manifest, watch: Watch) -> None:
+    """The second phase, of a sealed write."""
+    pending = out / PENDING
     _place(pending / "tree", out, watch)
     for path in sorted(before.entries.keys() - after.entries.keys()):
         watch("remove", out / path)
@@ -117,6 +113,14 @@ def _roll_forward(out: Path, pending: Path, watch: Watch) -> None:
     sync(out)
     (pending / MANIFEST).rename(out / MANIFEST)
     sync(out)
+    _discard(pending, watch)
+
+
+def _discard(pending: Path, watch: Watch) -> None:
+    watch("discard", pending)
+    # The seal goes first: what is left of a finished write must never be taken for one to finish.
+    (pending / "COMMIT").unlink(missing_ok=True)
+    shutil.rmtree(pending)
 
 
 def _place(source: Path, target: Path, watch: Watch) -> None:
@@ -202,18 +206,24 @@ def _holds(path: str, artefact: Artefact) -> bool:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return False
-    with os.fdopen(handle, "rb", buffering=0) as file:
+    try:
         status = os.fstat(handle)
         same = status.st_mode & 0o7777 == artefact.mode and status.st_size == len(artefact.data)
-        return same and file.read() == artefact.data
+        return same and os.read(handle, len(artefact.data) + 1) == artefact.data
+    finally:
+        os.close(handle)
 
 
 def _write_file(path: str, artefact: Artefact) -> None:
     """Makes a file that nobody else can read before its mode says so."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
+    try:  # without a file object: there are ten thousands of files, and each such object asks the kernel three things
         os.fchmod(handle, artefact.mode)
-        file.write(artefact.data)
+        left = artefact.data
+        while left:
+            left = left[os.write(handle, left) :]
+    finally:
+        os.close(handle)
 
 
 def _changes(before: Manifest, after: Manifest, written: set[str]) -> Changes:

@@ -12,7 +12,7 @@ CERTIFICATE = "backup.crt"
 
 def takes_copies(cluster: Cluster, node: Node) -> bool:
     """Whether an etcd member runs here, whoever runs it."""
-    return node in cluster.etcd_members
+    return cluster.runs_etcd(node)
 
 
 def backup_hours(cluster: Cluster) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from generator.plan.load_balancer import endpoint_host
 from generator.spec.bootstrap import JoinMode
@@ -68,7 +69,7 @@ def inventory_certificates(cluster: Cluster, node: Node) -> dict[str, dict[str, 
 def _kinds(cluster: Cluster, node: Node) -> Iterator[tuple[str, Certificate]]:
     if Role.MASTER in node.roles:
         yield from _master_kinds(cluster)
-    if node in cluster.etcd_members:
+    if cluster.runs_etcd(node):
         yield from _etcd_kinds(node)
     if {Role.MASTER, Role.WORKER} & set(node.roles):
         yield from _kubelet_kinds(cluster, node)
@@ -132,6 +133,7 @@ def alternative_names(hosts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_alternative_name(host) for host in hosts))
 
 
+@lru_cache(maxsize=64)  # asked twice for every node
 def _alternative_name(host: str) -> str:
     try:
         return f"IP:{parse_address(host)}"

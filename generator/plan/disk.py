@@ -18,7 +18,7 @@ class DataDisk:
 def plan_data_disks(cluster: Cluster, node: Node) -> tuple[DataDisk, ...]:
     """The data disks that the node's roles have a use for."""
     found = []
-    if node.disk.etcd and node in cluster.etcd_members:
+    if node.disk.etcd and cluster.runs_etcd(node):
         found.append(DataDisk(node.disk.etcd, "etcd", cluster.etcd.data_dir))
     if node.disk.containers and {Role.MASTER, Role.WORKER} & set(node.roles):
         found.append(DataDisk(node.disk.containers, "containers", cluster.engine.data_directory))

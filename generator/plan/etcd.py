@@ -73,4 +73,4 @@ def etcd_image(cluster: Cluster) -> str:
 
 def runs_external_member(cluster: Cluster, node: Node) -> bool:
     """Whether kubeseed itself, and not kubeadm, runs an etcd member on this node."""
-    return cluster.etcd.topology is EtcdTopology.EXTERNAL and node in cluster.etcd_members
+    return cluster.etcd.topology is EtcdTopology.EXTERNAL and cluster.runs_etcd(node)

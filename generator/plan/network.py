@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from ipaddress import ip_address
 
 from generator.spec.node import Node
 from generator.spec.node_network import Bond, Card, NodeNetwork, Route
+from generator.value import version_of
 
 # The word `default` is refused by cloud-init before 23.1.
 _EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
@@ -57,7 +57,7 @@ class Link:
     @property
     def all_routes(self) -> tuple[Hop, ...]:
         """The default route, where there is one, and all others."""
-        default = (Hop(_EVERYWHERE[ip_address(self.gateway).version], self.gateway),) if self.gateway else ()
+        default = (Hop(_EVERYWHERE[version_of(self.gateway)], self.gateway),) if self.gateway else ()
         return (*default, *self.routes)
 
 

@@ -6,7 +6,7 @@ is written without quotes only where all of them agree that it is a string.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from io import StringIO
 from typing import TypeAlias
@@ -21,6 +21,8 @@ _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null",
 
 _BEGIN = (yaml.StreamStartEvent(), yaml.DocumentStartEvent(explicit=False))
 _END = (yaml.DocumentEndEvent(explicit=False), yaml.StreamEndEvent())
+_MAPPING = yaml.MappingStartEvent(None, None, True, flow_style=False), yaml.MappingEndEvent()
+_SEQUENCE = yaml.SequenceStartEvent(None, None, True, flow_style=False), yaml.SequenceEndEvent()
 
 
 def dump_yaml(data: Data) -> str:
@@ -30,33 +32,40 @@ def dump_yaml(data: Data) -> str:
     """
     text = StringIO()
     emitter = yaml.CBaseDumper(text, allow_unicode=True, width=2**31 - 1)  # libyaml folds lines that are longer
-    for event in (*_BEGIN, *_events(data), *_END):
-        emitter.emit(event)
+    for begins in _BEGIN:
+        emitter.emit(begins)
+    _emit(emitter.emit, data)
+    for ends in _END:
+        emitter.emit(ends)
     return text.getvalue()
 
 
-def _events(data: Data) -> Iterator[yaml.Event]:
+def _emit(emit: Callable[[yaml.Event], None], data: Data) -> None:
     match data:
         case str():
-            yield yaml.ScalarEvent(None, None, (True, True), str(data), style=_style(data))  # libyaml takes no subclass
+            emit(_text(str(data)))  # libyaml takes no subclass
         case None | bool() | int() | float():
-            yield yaml.ScalarEvent(None, None, (True, True), json.dumps(data))
+            emit(yaml.ScalarEvent(None, None, (True, True), json.dumps(data)))
         case Mapping():
-            yield yaml.MappingStartEvent(None, None, True, flow_style=False)
+            emit(_MAPPING[0])
             for key, value in data.items():
-                yield from _events(key)
-                yield from _events(value)
-            yield yaml.MappingEndEvent()
+                emit(_text(str(key)))
+                _emit(emit, value)
+            emit(_MAPPING[1])
         case Sequence():
-            yield yaml.SequenceStartEvent(None, None, True, flow_style=False)
+            emit(_SEQUENCE[0])
             for value in data:
-                yield from _events(value)
-            yield yaml.SequenceEndEvent()
+                _emit(emit, value)
+            emit(_SEQUENCE[1])
         case _:
             raise TypeError(f"{type(data).__name__} cannot be dumped")
 
 
 @lru_cache(maxsize=4096)  # keys and everyday words come again on every node
+def _text(text: str) -> yaml.ScalarEvent:
+    return yaml.ScalarEvent(None, None, (True, True), text, style=_style(text))
+
+
 def _style(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return ""
@@ -74,6 +83,10 @@ def dump_yaml_documents(documents: Iterable[Data]) -> str:
     return "".join(f"---\n{dump_yaml(document)}" for document in documents)
 
 
+# One encoder for all: json.dumps makes a new one for every call that asks for anything but its defaults.
+_as_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=dict).encode
+
+
 def dump_json(data: Data) -> str:
     """JSON with sorted keys and a final newline: two levels are laid out by lines, what is deeper stays on its line."""
     return _laid_out(data, "", 2) + "\n"
@@ -81,7 +94,7 @@ def dump_json(data: Data) -> str:
 
 def _laid_out(data: Data, margin: str, levels: int) -> str:
     if not levels or not data or isinstance(data, str) or not isinstance(data, Mapping | Sequence):
-        return json.dumps(data, sort_keys=True, ensure_ascii=False, default=dict)
+        return _as_json(data)
     inner = margin + "  "
     if isinstance(data, Mapping):
         parts = [f"{json.dumps(key)}: {_laid_out(data[key], inner, levels - 1)}" for key in sorted(data)]

@@ -1,11 +1,11 @@
 """Knows ifupdown's interfaces(5), and systemd.link(5) which gives a card its name by its MAC address."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_interface, ip_network
 
 from generator.plan.network import Link, LinkKind, Network
 from generator.render.landing import Landed
 from generator.render.text import one_line
+from generator.value import version_of
 
 _FAMILIES = {4: "inet", 6: "inet6"}
 
@@ -39,7 +39,7 @@ def _stanzas(network: Network, link: Link) -> Iterator[str]:
         yield _stanza(heads.pop() if heads else "", link, f"{_FAMILIES[link.dhcp]} dhcp", made_of)
         made_of = []
     for address in link.addresses:
-        version = ip_interface(address).version
+        version = version_of(address)
         options = [*made_of, f"address {address}", *_routing(link, address, version), *_dns(network, link, address)]
         yield _stanza(heads.pop() if heads else "", link, f"{_FAMILIES[version]} static", options)
         made_of = []
@@ -69,10 +69,10 @@ def _routing(link: Link, address: str, version: int) -> Iterator[str]:
     """The gateway and the routes that begin in this address' network, or with its first address of the family."""
     if address != _first(link, version):
         return
-    if link.gateway and ip_address(link.gateway).version == version:
+    if link.gateway and version_of(link.gateway) == version:
         yield f"gateway {link.gateway}"
     for hop in link.routes:
-        if ip_network(hop.to).version == version:
+        if version_of(hop.to) == version:
             yield f"up ip route add {hop.to} via {hop.via} dev $IFACE"
 
 
@@ -87,4 +87,4 @@ def _dns(network: Network, link: Link, address: str) -> Iterator[str]:
 
 
 def _first(link: Link, version: int) -> str:
-    return next(address for address in link.addresses if ip_interface(address).version == version)
+    return next(address for address in link.addresses if version_of(address) == version)

@@ -1,7 +1,7 @@
 """Knows kickstart, the RHEL family's unattended installation, in the syntax of each release (pykickstart)."""
 
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_interface
 
 from generator.plan.install import Install
 from generator.plan.network import Link, LinkKind, Network
@@ -13,6 +13,7 @@ from generator.render.network_manager import render_keyfiles
 from generator.render.progress import Client, report_installed, report_started
 from generator.render.text import kickstart, render
 from generator.scripts import Script
+from generator.value import version_of
 
 # What the installer wrote of its own network would be a second answer to the same question.
 _FORGET_NETWORK = "rm -f /etc/NetworkManager/system-connections/* /etc/sysconfig/network-scripts/ifcfg-[!l]*"
@@ -104,16 +105,16 @@ def _version_4(link: Link) -> Iterator[str]:
         return
     interface = ip_interface(address)
     yield from ("--bootproto=static", f"--ip={interface.ip}", f"--netmask={interface.netmask}")
-    if link.gateway and ip_address(link.gateway).version == 4:
+    if link.gateway and version_of(link.gateway) == 4:
         yield f"--gateway={link.gateway}"
 
 
 def _version_6(link: Link) -> Iterator[str]:
     address = _first(link, 6)
     yield "--ipv6=dhcp" if link.dhcp == 6 else f"--ipv6={kickstart(address)}" if address else "--noipv6"
-    if link.gateway and ip_address(link.gateway).version == 6:
+    if link.gateway and version_of(link.gateway) == 6:
         yield f"--ipv6gateway={link.gateway}"
 
 
 def _first(link: Link, version: int) -> str:
-    return next((address for address in link.addresses if ip_interface(address).version == version), "")
+    return next((address for address in link.addresses if version_of(address) == version), "")

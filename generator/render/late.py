@@ -71,8 +71,8 @@ def _here(command: str, text: str, *, bare: bool = False) -> str:
     if not text.endswith("\n"):
         raise ValueError("a landed text ends with a line break")
     mark = "" if bare else "|"
-    body = "".join(f"{mark}{line}\n" for line in text[:-1].split("\n"))
-    return f"{command} <<'{_END}'\n{body}{_END}\n"
+    body = text[:-1].replace("\n", f"\n{mark}")
+    return f"{command} <<'{_END}'\n{mark}{body}\n{_END}\n"
 
 
 @lru_cache(maxsize=8)

@@ -1,12 +1,12 @@
 """Knows NetworkManager's connections as keyfiles (nm-settings-keyfile(5)): cards are found by their MAC address."""
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address, ip_interface, ip_network
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
 from generator.plan.network import Link, LinkKind, Network
 from generator.render.landing import Landed
 from generator.render.text import one_line
+from generator.value import version_of
 
 _FOLDER = "/etc/NetworkManager/system-connections"
 # The same name needs another value in each family.
@@ -48,12 +48,12 @@ def _made_of(hostname: str, link: Link) -> Sections:
 
 
 def _family(network: Network, link: Link, version: int) -> Mapping[str, object]:
-    addresses = [address for address in link.addresses if ip_interface(address).version == version]
+    addresses = [address for address in link.addresses if version_of(address) == version]
     method = _DYNAMIC[version] if link.dhcp == version else "manual" if addresses else _off(version)
     main = link.name == network.main and method not in {"disabled", "ignore"}
-    servers = [server for server in network.nameservers if main and ip_address(server).version == version]
-    gateway = link.gateway if link.gateway and ip_address(link.gateway).version == version else ""
-    routes = [hop for hop in link.routes if ip_network(hop.to).version == version]
+    servers = [server for server in network.nameservers if main and version_of(server) == version]
+    gateway = link.gateway if link.gateway and version_of(link.gateway) == version else ""
+    routes = [hop for hop in link.routes if version_of(hop.to) == version]
     return {
         "method": method,
         **({"dhcp-client-id": "mac"} if method == "auto" else {}),

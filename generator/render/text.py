@@ -6,7 +6,7 @@ a line of its own. Quoting belongs to the format and is named in the template: `
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
@@ -16,6 +16,8 @@ from generator.resource import data_root
 # iPXE knows no quoting: `${...}` expands, the words `&&`, `||` and `;` end a command, `#` opens a comment, blanks part
 # words.
 _IPXE = re.compile(r"(?!;$)[A-Za-z0-9_./:@%+=,;~?&-]*", re.ASCII)
+
+_LONG = 4096
 
 
 class UnprintableValueError(ValueError):
@@ -51,9 +53,14 @@ def preseed(value: object) -> str:
 def one_line(value: object) -> str:
     """The value as text of one line without control characters."""
     text = str(value)
-    if not text.isprintable():
+    if not (text.isprintable() if len(text) < _LONG else _is_printable(text)):
         raise UnprintableValueError("a value holds a line break or control character, which this format cannot carry")
     return text
+
+
+@lru_cache(maxsize=8)  # files that all nodes share come encoded, as one long word
+def _is_printable(text: str) -> bool:
+    return text.isprintable()
 
 
 def render(template: str, values: Mapping[str, object]) -> str:

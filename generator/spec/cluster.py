@@ -76,6 +76,10 @@ class Cluster(Section):
         """The nodes that hold etcd's data: role etcd when external, the masters when stacked."""
         return self.masters if self.etcd.topology is EtcdTopology.STACKED else self.nodes_of(Role.ETCD)
 
+    def runs_etcd(self, node: Node) -> bool:
+        """Whether the node is one of them. By its name: to compare whole nodes takes long with thousands of them."""
+        return any(member.name == node.name for member in self.etcd_members)
+
     @cached_property
     def load_balancers(self) -> tuple[Node, ...]:
         """The nodes of role lb."""

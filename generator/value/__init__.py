@@ -17,6 +17,7 @@ from generator.value.network import (
     parse_network,
     parse_open_port,
     parse_url,
+    version_of,
 )
 from generator.value.taint import Taint, TaintEffect
 from generator.value.version import KubeadmApi, KubeVersion
@@ -50,4 +51,5 @@ __all__ = [
     "parse_url",
     "parse_uuid",
     "quoted",
+    "version_of",
 ]

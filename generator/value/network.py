@@ -91,6 +91,11 @@ def parse_interface(text: str) -> Interface:
     raise InvalidValueError(f"{quoted(text)} is not an address with a prefix", "write it like 172.17.0.1/16")
 
 
+def version_of(text: str) -> int:
+    """4 or 6: the version of an address or a network that was parsed before."""
+    return 6 if ":" in text else 4
+
+
 def parse_dns_name(text: str) -> str:
     """A DNS name, no address."""
     if not is_subdomain(text) or re.fullmatch(r"[0-9.]+", text):
