@@ -1,21 +1,21 @@
-"""Knows the road of every request through Starlette: limits, authentication, role, body, handler, answer, log line."""
+"""Knows the road of every request: limits, authentication, role, body, handler, answer, log line."""
 
 import asyncio
 import inspect
 import logging
-import random
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from http_server.authenticate import authenticate, authorise
 from http_server.body import body_pieces, read_body
@@ -25,6 +25,7 @@ from http_server.limit import Rate
 from http_server.model import AuditEvent, Auth, Scheme
 from http_server.ports import StoreUnavailableError
 from http_server.request_log import Line, write
+from http_server.response import make_response
 from http_server.routes import Listener, Route, check_routes
 from http_server.service.context import Context
 from http_server.settings import Limits
@@ -45,13 +46,27 @@ class Traffic:
     in_flight: int = 0
 
 
-def build_app(context: Context, listener: Listener, routes: tuple[Route, ...], traffic: Traffic) -> Starlette:
+def build_app(context: Context, listener: Listener, routes: tuple[Route, ...], traffic: Traffic) -> ASGIApp:
     """The ASGI application of one listener: the table's routes and nothing else."""
     roads = [Road(context, route, traffic) for route in check_routes(routes) if route.listener is listener]
-    table = [StarletteRoute(road.route.path, road.answer, methods=[road.route.method]) for road in roads]
+    table = [StarletteRoute(road.route.path, road, methods=[road.route.method]) for road in roads]
     app = Starlette(routes=table, exception_handlers={HTTPException: _no_route, Exception: _fault})
     app.router.redirect_slashes = False
-    return app
+    return Crossing(roads, app)
+
+
+class Crossing:
+    """Finds the road of a request: by its whole path where the table has no names in it, which is most of the time,
+    else as Starlette does it, which also knows what to say of paths and methods that nobody serves.
+    """
+
+    def __init__(self, roads: Sequence["Road"], others: ASGIApp) -> None:
+        self._roads = {(road.route.method, road.route.path): road for road in roads if "{" not in road.route.path}
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._roads.get((scope["method"], scope["path"]), self._others) if "path" in scope else self._others
+        await app(scope, receive, send)
 
 
 class Road:
@@ -63,8 +78,12 @@ class Road:
         self.traffic = traffic
         self.waits = inspect.iscoroutinefunction(route.handler)
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.answer(Request(scope, receive))
+        await response(scope, receive, send)
+
     async def answer(self, request: Request) -> Response:
-        """Never raises for anything a caller can cause."""
+        """Never raises, whatever a caller does."""
         started = time.perf_counter()
         passage = Passage(self, request)
         cause = ""
@@ -76,9 +95,11 @@ class Road:
         except StoreUnavailableError as error:
             down = unavailable("store-unavailable", "the store is not available")
             answer, cause = refuse(down, passage.call.request), str(error)
+        except Exception as error:  # noqa: BLE001 - a fault of this program ends one request, never the process
+            answer, cause = _tell_fault(error, passage.call.request), "internal"
         reach("before-answer")
         self._tell(passage.call, request.method, answer.status, time.perf_counter() - started, cause)
-        return _response(answer)
+        return make_response(answer)
 
     def _tell(self, call: Call, method: str, status: int, seconds: float, cause: str) -> None:
         route = self.route
@@ -122,21 +143,22 @@ class Passage:
     async def answer(self) -> Answer:
         """Nothing of a body is read before method, rate, credential and role were judged.
 
-        What reads no body and does not wait is judged and done in one go: each change of threads costs.
+        Each change of threads costs more than a look at a store on this machine: that is done in the loop itself.
         """
         self._admit()
         route = self._road.route
         if not route.body and not self._road.waits:
-            return await self._in_thread(self._judged_and_done)
-        await self._in_thread(self._judge)
+            return await self._run(self._judged_and_done, at_once=route.quick)
+        await self._run(self._judge, at_once=True)
         if route.streamed:
             self._check_type()
             self._take(stream=body_pieces(self._request, route.body, self._limits.blob_pause))
         elif route.body:
             await self._read()
-        if self._road.waits:
-            return await cast("Awaitable[Answer]", route.handler(self._road.context, self.call))
-        return await self._in_thread(self._done)
+        if not self._road.waits:
+            return await self._in_thread(self._done)
+        answer = cast("Awaitable[Answer]", route.handler(self._road.context, self.call))
+        return await (self._counted(answer) if route.body and not route.streamed else answer)
 
     def _take(self, **known: object) -> None:
         self.call = replace(self.call, **known)  # type: ignore[arg-type]  # fields of Call
@@ -178,13 +200,22 @@ class Passage:
         self._judge()
         return self._done()
 
+    async def _run(self, work: Callable[[], T], *, at_once: bool) -> T:
+        """Work that only reads, at once where reading waits for nobody; everything else in a thread."""
+        if at_once and self._road.context.store.reads_at_once:
+            return work()
+        return await self._in_thread(work)
+
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        """Counts what holds a thread or waits for one; long-polls hold none."""
+        return await self._counted(asyncio.to_thread(work))
+
+    async def _counted(self, work: Awaitable[T]) -> T:
+        """Counts what a thread works for, or will; long-polls and uploads do not keep others from being served."""
         metrics, traffic = self._road.context.metrics, self._road.traffic
         traffic.in_flight += 1
         metrics.in_flight.set(traffic.in_flight)
         try:
-            return await asyncio.to_thread(work)
+            return await work
         finally:
             traffic.in_flight -= 1
             metrics.in_flight.set(traffic.in_flight)
@@ -216,27 +247,6 @@ def _slow_down(wait: float) -> None:
         raise ApiError(429, "too-many-requests", "ask more slowly", retry_after=int(wait) + 1)
 
 
-class BootFile(FileResponse):
-    """A file in pieces that are large enough for a fast network."""
-
-    chunk_size = 2**20
-
-
-def _response(answer: Answer) -> Response:
-    """The HTTP answer. A refused body may still be on its way, so its connection ends here."""
-    headers = {**answer.headers, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    if answer.status in {429, 503}:  # spread: everybody was refused at the same moment
-        asked = int(headers.get("Retry-After", "1"))
-        headers["Retry-After"] = str(asked + random.randint(0, asked))  # noqa: S311 - jitter, not a secret
-    if answer.status >= 400:
-        headers["Connection"] = "close"
-    if answer.stream:
-        return StreamingResponse(answer.stream, answer.status, headers, media_type=answer.media_type)
-    if answer.file:
-        return BootFile(answer.file, answer.status, headers, media_type=answer.media_type)
-    return Response(answer.body, answer.status, headers, media_type=answer.media_type)
-
-
 async def _no_route(request: Request, error: Exception) -> Response:
     """404 and 405 in the form of every other error. The path is the caller's text, so it is not logged."""
     status = error.status_code if isinstance(error, HTTPException) else 404
@@ -247,12 +257,16 @@ async def _no_route(request: Request, error: Exception) -> Response:
             request.client.host if request.client else "", "", request.method[:8], "(no such route)", status, 0.0, name
         )
     )
-    return _response(refuse(ApiError(status, code, "no such route"), name))
+    return make_response(refuse(ApiError(status, code, "no such route"), name))
 
 
 async def _fault(request: Request, error: Exception) -> Response:
-    """A fault of this program: the caller learns nothing but a number to ask the operator about."""
+    """What Starlette itself stumbled over."""
     del request
-    name = secrets.token_hex(6)
-    log.error("request %s failed", name, exc_info=error)
-    return _response(refuse(ApiError(500, "internal", "the coordinator has a fault"), name))
+    return make_response(_tell_fault(error, secrets.token_hex(6)))
+
+
+def _tell_fault(error: Exception, request: str) -> Answer:
+    """A fault of this program: the caller learns nothing but a number to ask the operator about."""
+    log.error("request %s failed", request, exc_info=error)
+    return refuse(ApiError(500, "internal", "the coordinator has a fault"), request)

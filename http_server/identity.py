@@ -96,6 +96,7 @@ class ServerTls:
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.set_ciphers(CIPHERS)
         self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
+        self.context.num_tickets = 0  # a script's next request is another process: nobody comes back with a ticket
 
     def keep(self, hosts: tuple[str, ...]) -> None:
         """Makes a new certificate when the hosts changed or the one it has is due."""

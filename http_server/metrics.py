@@ -21,6 +21,7 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self._answers: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}  # `labels` takes a while
         self._refusals = Counter("kubeseed_refusals", "Refused requests by code.", ("code",), registry=self.registry)
         self.in_flight = Gauge(
             "kubeseed_requests_in_flight", "Requests that hold a thread or wait for one.", registry=self.registry
@@ -31,8 +32,12 @@ class Metrics:
 
     def answered(self, where: tuple[str, str, str], status: int, seconds: float) -> None:
         """Counts one answer of a route: listener, method and the table's path."""
-        self._requests.labels(*where, status).inc()
-        self._seconds.labels(*where).observe(seconds)
+        key = (*where, status)
+        if key not in self._answers:
+            self._answers[key] = (self._requests.labels(*key), self._seconds.labels(*where))
+        requests, duration = self._answers[key]
+        requests.inc()
+        duration.observe(seconds)
 
     def refused(self, code: str) -> None:
         """Counts one refusal by its public code."""

@@ -1,6 +1,6 @@
 """Knows what the conversations need from the world, as Protocols: a store, a keyring, a Kubernetes API."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol, TypeVar
 
 from http_server.boot import Boot
@@ -26,6 +26,9 @@ class View(Protocol):
 
     def enrolments(self) -> tuple[Enrolment, ...]:
         """All of them, by node name."""
+
+    def enrolments_naming(self, marks: Collection[str]) -> tuple[Enrolment, ...]:
+        """At least those whose facts hold one of these texts, by node name."""
 
     def claim(self) -> Claim | None:
         """The init of the newest epoch; None before the store is initialised."""
@@ -101,12 +104,19 @@ class Transaction(View, Protocol):
 class Store(Protocol):
     """Durable state. SQLite keeps it in one file; an etcd store turns a transaction into one compare-and-swap."""
 
+    @property
+    def reads_at_once(self) -> bool:
+        """Whether `read` waits for nobody: no network, no writer. Then it needs no thread of its own."""
+
     def transact(self, decide: Callable[[Transaction], T]) -> T:
         """Runs `decide` in one serialised transaction and returns its result after the commit is durable.
 
         `decide` may run more than once (a store with optimistic transactions repeats it), so it changes nothing but
         the transaction. When it raises, nothing has happened.
         """
+
+    async def transacted(self, decide: Callable[[Transaction], T]) -> T:
+        """As `transact`, in a thread that works for all who wait."""
 
     def read(self, look: Callable[[View], T]) -> T:
         """Runs `look` on one consistent view, without waiting for writers."""

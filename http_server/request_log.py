@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 from http_server.form import printable
 
@@ -28,16 +29,20 @@ class Line:
 def write(line: Line) -> None:
     """One line per request."""
     level = logging.WARNING if line.status >= 400 else logging.INFO
-    log.log(level, "%s", line.route, extra={"line": line})
+    log.log(level, line)
+
+
+@lru_cache(2)
+def _moment(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(second))
 
 
 class PersonFormatter(logging.Formatter):
     """12:03:44 m1 POST /v1/enrol 200 12ms"""
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.created))
-        line: Line | None = getattr(record, "line", None)
-        if line is None:
+        moment, line = _moment(int(record.created)), record.msg
+        if not isinstance(line, Line):
             return f"{moment} {record.levelname.lower()}: {printable_lines(record.getMessage())}{_fault(record)}"
         who = line.node or line.peer or "-"
         cause = f" ({printable(line.cause)}, request {line.request})" if line.cause else ""
@@ -48,9 +53,9 @@ class JsonFormatter(logging.Formatter):
     """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: Line | None = getattr(record, "line", None)
+        line = record.msg
         common = {"at": round(record.created, 3), "level": record.levelname.lower()}
-        if line is None:
+        if not isinstance(line, Line):
             return json.dumps({**common, "message": record.getMessage() + _fault(record)})
         return json.dumps({
             **common, "peer": line.peer, "node": line.node, "method": line.method, "route": line.route,
@@ -82,3 +87,6 @@ def start_logging(*, as_json: bool) -> None:
     for noisy in ("uvicorn", "uvicorn.error", "asyncio", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     logging.raiseExceptions = False
+    # No line tells thread, process or the place in the code, so they are not looked up (Logging HOWTO, Optimization).
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None

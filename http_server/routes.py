@@ -43,7 +43,8 @@ class Listener(StrEnum):
 class Route:
     """One route. `body` is the largest body in bytes, 0 for none; `media_type` is the only type taken.
 
-    A `streamed` body is never in memory as a whole: the handler reads it while it arrives.
+    A `streamed` body is never in memory as a whole: the handler reads it while it arrives. A `quick` handler does
+    nothing but look at the inventory, the store and a few small files.
     """
 
     listener: Listener
@@ -55,23 +56,24 @@ class Route:
     body: int = 0
     media_type: str = ""
     streamed: bool = False
+    quick: bool = False
 
 
 LIMITS = Limits()
 TLS, PLAIN, SOCKET, UI = Listener.TLS, Listener.PLAIN, Listener.SOCKET, Listener.UI
 
 ROUTES: tuple[Route, ...] = (
-    Route(TLS, "GET", "/healthz", backends.healthz, Auth.NONE),
-    Route(TLS, "GET", "/readyz", health.readyz, Auth.NONE),
+    Route(TLS, "GET", "/healthz", backends.healthz, Auth.NONE, quick=True),
+    Route(TLS, "GET", "/readyz", health.readyz, Auth.NONE, quick=True),
     Route(TLS, "POST", "/v1/enrol", enrol.enrol, Auth.ENROLMENT, Who.ALL, LIMITS.body, FORM),
-    Route(TLS, "GET", "/v1/files", files.files, Auth.NODE),
+    Route(TLS, "GET", "/v1/files", files.files, Auth.NODE, quick=True),
     Route(TLS, "POST", "/v1/init/claim", init.claim, Auth.NODE, Who.FIRST_MASTER, LIMITS.body, FORM),
     Route(TLS, "POST", "/v1/init/complete", init.complete, Auth.NODE, Who.FIRST_MASTER, LIMITS.body, FORM),
     Route(TLS, "GET", "/v1/pki", authority.pki, Auth.NODE, Who.MASTERS),
-    Route(TLS, "GET", "/v1/authorities", authority.authorities, Auth.NODE),
+    Route(TLS, "GET", "/v1/authorities", authority.authorities, Auth.NODE, quick=True),
     Route(TLS, "POST", "/v1/certificates/{kind}", certificate.certificate, Auth.NODE, Who.ALL, LIMITS.body, CSR),
     Route(TLS, "GET", "/v1/join", joining.join, Auth.NODE, Who.JOINERS),
-    Route(TLS, "GET", "/v1/backends", backends.backends, Auth.NODE),
+    Route(TLS, "GET", "/v1/backends", backends.backends, Auth.NODE, quick=True),
     Route(TLS, "POST", "/v1/reports", report.report, Auth.NODE, Who.ALL, LIMITS.report_body, FORM),
     Route(TLS, "POST", "/v1/backups/{digest}", backup.take_blob, Auth.NODE, Who.MEMBERS, LIMITS.blob, BYTES, True),
     Route(TLS, "POST", "/v1/backups", backup.take_backup, Auth.NODE, Who.MEMBERS, LIMITS.manifest, JSON),
@@ -80,8 +82,8 @@ ROUTES: tuple[Route, ...] = (
     Route(TLS, "GET", "/v1/restore", restore_order.order, Auth.NODE, Who.MEMBERS),
     Route(TLS, "GET", "/v1/restore/{file}", restore_order.file, Auth.NODE, Who.MEMBERS),
     Route(TLS, "POST", "/v1/restore/done", restore_order.done, Auth.NODE, Who.MEMBERS, LIMITS.body, FORM),
-    Route(PLAIN, "GET", "/healthz", backends.healthz, Auth.NONE),
-    Route(PLAIN, "GET", "/readyz", health.readyz, Auth.NONE),
+    Route(PLAIN, "GET", "/healthz", backends.healthz, Auth.NONE, quick=True),
+    Route(PLAIN, "GET", "/readyz", health.readyz, Auth.NONE, quick=True),
     Route(PLAIN, "GET", "/ca.crt", seed.root_certificate, Auth.NONE),
     Route(PLAIN, "GET", "/seed/{node}/{file}", seed.seed, Auth.NONE),
     Route(PLAIN, "GET", "/seed/{node}/autoinstall/{file}", seed.autoinstall, Auth.NONE),
@@ -106,8 +108,8 @@ ROUTES: tuple[Route, ...] = (
     Route(UI, "GET", "/page.js", page.script, Auth.NONE),
     Route(UI, "GET", "/stream", page.stream, Auth.NONE),
     Route(UI, "GET", "/metrics", health.metrics, Auth.NONE),
-    Route(UI, "GET", "/healthz", backends.healthz, Auth.NONE),
-    Route(UI, "GET", "/readyz", health.readyz, Auth.NONE),
+    Route(UI, "GET", "/healthz", backends.healthz, Auth.NONE, quick=True),
+    Route(UI, "GET", "/readyz", health.readyz, Auth.NONE, quick=True),
 )
 
 ALLOWED_AUTH = {

@@ -17,7 +17,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from http_server.bell import Bell
 from http_server.connection import guarded
@@ -37,7 +37,7 @@ class Door:
 
     name: str
     sock: socket.socket
-    app: Starlette
+    app: ASGIApp
     tls: ssl.SSLContext | None = None
 
 

@@ -73,6 +73,8 @@ class Attempt:
 class EtcdStore:
     """ports.Store below one prefix of an etcd cluster."""
 
+    reads_at_once = False
+
     def __init__(self, etcd: Etcd, prefix: str, head: Path, now: Callable[[], float]) -> None:
         self.etcd = etcd
         self.prefix = prefix
@@ -129,6 +131,9 @@ class EtcdStore:
 
     def transact(self, decide: Callable[[Transaction], T]) -> T:
         return self._batches.transact(decide)
+
+    async def transacted(self, decide: Callable[[Transaction], T]) -> T:
+        return await self._batches.transacted(decide)
 
     def _commit(self, batch: list[Work]) -> None:
         while batch:

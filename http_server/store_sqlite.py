@@ -3,8 +3,8 @@
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,6 +72,8 @@ class SqliteStore:
     all become durable with one fsync, so a boot storm does not queue for the disk.
     """
 
+    reads_at_once = True  # readers of a write-ahead log wait for no writer (SQLite, "Write-Ahead Logging")
+
     def __init__(self, path: Path, head: Path, now: Callable[[], float]) -> None:
         self._path = path
         self._head = head
@@ -83,14 +85,22 @@ class SqliteStore:
     def transact(self, decide: Callable[[Transaction], T]) -> T:
         return self._batches.transact(decide)
 
+    async def transacted(self, decide: Callable[[Transaction], T]) -> T:
+        return await self._batches.transacted(decide)
+
     def _commit(self, batch: list[Work]) -> None:
-        with _unavailable_when_busy():
+        """A full disk, a lock held too long or an I/O error: nothing was changed, the caller answers 503."""
+        try:
             self._commit_or_undo(batch)
+        except sqlite3.Error as error:
+            raise StoreUnavailableError(str(error)) from error
 
     def _commit_or_undo(self, batch: list[Work]) -> None:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
-            rows = [row for work in batch for row in self._decide(work)]
+            rows: list[AuditRow] = []
+            for work in batch:
+                rows += self._decide(work, rows[-1] if rows else None)
             reach("before-commit")
             self._writer.execute("COMMIT")
         except BaseException:
@@ -102,10 +112,10 @@ class SqliteStore:
         mirror(rows)
         reach("after-commit")
 
-    def _decide(self, work: Work) -> list[AuditRow]:
+    def _decide(self, work: Work, last: AuditRow | None) -> list[AuditRow]:
         """Runs one decision of a batch. What it raises undoes this one; an error of SQLite's undoes them all."""
         self._writer.execute("SAVEPOINT decision")
-        transaction = SqliteTransaction(self._writer, self._now)
+        transaction = SqliteTransaction(self._writer, self._now, last)
         try:
             work.result = work.decide(transaction)
             if transaction.changes and transaction.recorded is None:
@@ -124,41 +134,37 @@ class SqliteStore:
             self._writer.execute("ROLLBACK")
 
     def read(self, look: Callable[[View], T]) -> T:
-        with self._reading() as connection:
-            return look(SqliteView(connection))
+        return self._looked(lambda connection: look(SqliteView(connection)))
 
     def events(self, after: int, limit: int) -> tuple[AuditRow, ...]:
-        with self._reading() as connection:
-            return select_events(connection, after, limit)
+        return self._looked(lambda connection: select_events(connection, after, limit))
 
     def mark(self) -> float:
-        with self._reading() as connection:
-            last = select_last_event(connection)
+        last = self._looked(select_last_event)
         return last.at if last else 0.0
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with _unavailable_when_busy():
-            connection = self._idle.pop() if self._idle else _connect(self._path, write=False)
+    def _looked(self, look: Callable[[sqlite3.Connection], T]) -> T:
+        """What `look` finds in one consistent view."""
+        try:
+            connection = self._reader()
             try:
                 connection.execute("BEGIN")
-                yield connection
+                return look(connection)
             finally:
                 connection.rollback()
                 self._idle.append(connection)
+        except sqlite3.Error as error:
+            raise StoreUnavailableError(str(error)) from error
+
+    def _reader(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _connect(self._path, write=False)
 
     def close(self) -> None:
         for connection in (*self._idle, self._writer):
             connection.close()
-
-
-@contextmanager
-def _unavailable_when_busy() -> Iterator[None]:
-    """A full disk, a lock held too long or an I/O error: nothing was changed, the caller answers 503."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreUnavailableError(str(error)) from error
 
 
 def copy_of(source: Path) -> bytes:

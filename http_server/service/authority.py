@@ -71,7 +71,7 @@ def encryption_configuration(provider: str, key: bytes) -> bytes:
     first = {provider: {"keys": [{"name": "key1", "secret": base64.b64encode(key).decode()}]}}
     resources = [{"resources": ["secrets"], "providers": [first, {"identity": {}}]}]
     document = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration", "resources": resources}
-    return yaml.safe_dump(document, sort_keys=False).encode()
+    return yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False, encoding="utf-8")
 
 
 def authorities(context: Context, call: Call) -> Answer:

@@ -16,7 +16,7 @@ from http_server.service.context import Context, current_claim, event, require_l
 from http_server.wire import PEM, Answer, Call
 
 
-def certificate(context: Context, call: Call) -> Answer:
+async def certificate(context: Context, call: Call) -> Answer:
     """POST /v1/certificates/{kind}: the certificate of this kind for the caller, 403 for kinds that are not its own."""
     kind = call.path["kind"]
     profile = context.inventory.nodes[call.caller.node].certificates.get(kind)
@@ -35,7 +35,7 @@ def certificate(context: Context, call: Call) -> Answer:
         transaction.record(event(call, "certificate-issued", **detail))
         return certificate_pem(issued), epoch
 
-    pem, epoch = context.decide(decide)
+    pem, epoch = await context.decided(decide)
     return Answer(body=pem, media_type=PEM, headers={"X-Epoch": str(epoch)})
 
 

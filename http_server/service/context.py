@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from http_server.alarms import Alarms
+from http_server.archive import PackedMembers
 from http_server.assets import ImageIndex
 from http_server.authenticate import is_live
 from http_server.backups import Backups
@@ -65,6 +66,7 @@ class Context:
     sightings: Sightings = field(default_factory=Sightings)
     metrics: Metrics = field(default_factory=Metrics)
     board: Board = field(default_factory=Board)
+    packed: PackedMembers = field(default_factory=PackedMembers)
     kubernetes_gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     keysets: KeysetCache = field(default_factory=KeysetCache)
     take_pushed: Callable[[], bool] = lambda: False
@@ -76,10 +78,11 @@ class Context:
 
     def decide(self, decision: Callable[[Transaction], T | ApiError]) -> T:
         """Runs the decision in one transaction. A refusal returned keeps its audit row; one raised leaves nothing."""
-        result = self.store.transact(decision)
-        if isinstance(result, ApiError):
-            raise result
-        return result
+        return _granted(self.store.transact(decision))
+
+    async def decided(self, decision: Callable[[Transaction], T | ApiError]) -> T:
+        """As `decide`; waits without a thread."""
+        return _granted(await self.store.transacted(decision))
 
     def keyset(self, view: View, epoch: int) -> Keyset:
         """The key material of an epoch."""
@@ -93,6 +96,12 @@ class Context:
     def worth(self, event: AuditEvent) -> AuditEvent | None:
         """The refusal to record, when it is the first of its kind within a minute; it tells how many were left out."""
         return self.alarms.worth(event)
+
+
+def _granted(result: T | ApiError) -> T:
+    if isinstance(result, ApiError):
+        raise result
+    return result
 
 
 def event(call: Call, action: str, node: str = "", outcome: str = "ok", **detail: str) -> AuditEvent:

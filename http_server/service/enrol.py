@@ -37,14 +37,14 @@ class Wish:
     facts: Facts
 
 
-def enrol(context: Context, call: Call) -> Answer:
+async def enrol(context: Context, call: Call) -> Answer:
     """POST /v1/enrol: 200 bound, 202 pending, 401, 409 bound to another digest."""
     _limit(context, call)
     wish = _parse(call)
     node = context.inventory.nodes[call.caller.node]
     if wish.generation != node.generation:
         raise conflict("other-generation", f"the seed is of another generation than {node.generation}: make a new seed")
-    state = context.decide(lambda transaction: _decide(context, transaction, call, node, wish))
+    state = await context.decided(lambda transaction: _decide(context, transaction, call, node, wish))
     return (
         say("bound") if state is EnrolmentState.BOUND else later("waiting for the operator's approval", PENDING_SECONDS)
     )
@@ -138,17 +138,20 @@ def _twins(context: Context, view: View, name: str, facts: Facts) -> dict[str, s
     Who is not let in yet does not count: anybody could keep a node out by claiming to be its twin.
     """
     known = context.inventory.nodes.keys() - {name}
-    others = [other for other in view.enrolments() if other.live and other.node in known]
     macs = set(facts.macs) - SHARED_MACS
-    same_uuid = [other.node for other in others if _is_uuid(facts.product_uuid, other.facts.product_uuid)]
+    like = view.enrolments_naming(macs | ({facts.product_uuid} if _tells(facts.product_uuid) else set()))
+    others = [other for other in like if other.live and other.node in known]
+    same_uuid = [
+        other.node for other in others if _tells(facts.product_uuid) and facts.product_uuid == other.facts.product_uuid
+    ]
     same_mac = [other.node for other in others if macs & set(other.facts.macs)]
     found = {"same product_uuid": same_uuid, "same MAC address": same_mac}
     return {what: f"as {', '.join(nodes)}" for what, nodes in found.items() if nodes}
 
 
-def _is_uuid(own: str, other: str) -> bool:
-    """Whether they are the same and say something: some firmware has nothing but zeros."""
-    return own == other and re.search(r"[1-9a-f]", own) is not None
+def _tells(uuid: str) -> bool:
+    """Whether it says something: some firmware has nothing but zeros."""
+    return re.search(r"[1-9a-f]", uuid) is not None
 
 
 def enrolment_of(view: View, node: str, generation: int) -> Enrolment:

@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from http_server.archive import Member, pack
+from http_server.archive import Member, join_blocks
 from http_server.errors import unavailable
 from http_server.inventory import FileEntry, Inventory
 from http_server.service.context import Context
@@ -13,10 +13,14 @@ from http_server.wire import TAR, Answer, Call, tagged
 
 def files(context: Context, call: Call) -> Answer:
     """GET /v1/files: the node's files as tar, 304 when it has them already."""
-    inventory = context.inventory
-    folder = context.settings.out.files
-    members = (_member(folder / fileset, entry) for fileset, entry in chosen(inventory, call.caller.node))
-    return tagged(call, pack(members), TAR)
+    winners = sorted(chosen(context.inventory, call.caller.node), key=lambda winner: winner[1].path)
+    return tagged(call, join_blocks(_packed(context, fileset, entry) for fileset, entry in winners), TAR)
+
+
+def _packed(context: Context, fileset: str, entry: FileEntry) -> bytes:
+    """Kept by the digest that the file's bytes were found to have: other bytes are another key."""
+    key = (entry.path, entry.mode, entry.sha256)
+    return context.packed.get(key, lambda: _member(context.settings.out.files / fileset, entry))
 
 
 def chosen(inventory: Inventory, node: str) -> tuple[tuple[str, FileEntry], ...]:

@@ -49,7 +49,7 @@ async def join(context: Context, call: Call) -> Answer:
 
 async def attempt(context: Context, call: Call) -> Answer:
     """One look: discovery.conf when everything is there, else 202."""
-    turn = await asyncio.to_thread(_look, context, call)
+    turn = await context.store.transacted(lambda transaction: _decide(context, call, transaction))
     if isinstance(turn, str):
         return later(turn, RETRY_SECONDS)
     if turn.token is None:
@@ -61,10 +61,6 @@ async def attempt(context: Context, call: Call) -> Answer:
     except KubernetesUnavailableError:
         return later("waiting for an API server", RETRY_SECONDS)
     return Answer(body=_document(context.inventory, turn.keyset, _bearer(turn.token, secret)))
-
-
-def _look(context: Context, call: Call) -> Turn | str:
-    return context.store.transact(lambda transaction: _decide(context, call, transaction))
 
 
 def _decide(context: Context, call: Call, transaction: Transaction) -> Turn | str:
@@ -113,4 +109,4 @@ def _document(inventory: Inventory, keyset: Keyset, user: dict[str, str]) -> byt
         "contexts": [{"name": "kubeseed", "context": {"cluster": "kubernetes", "user": "kubeseed"}}],
         "current-context": "kubeseed",
     }
-    return yaml.safe_dump(document, sort_keys=False).encode()
+    return yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False, encoding="utf-8")

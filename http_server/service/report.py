@@ -15,7 +15,7 @@ ENDS = frozenset({ReportState.DONE, ReportState.SKIPPED, ReportState.STOPPED})
 parse_stage = matching(r"[a-z0-9][a-z0-9-]{0,62}", "a stage of the inventory")
 
 
-def report(context: Context, call: Call) -> Answer:
+async def report(context: Context, call: Call) -> Answer:
     """POST /v1/reports: keeps the newest word on a stage."""
     word = _parse(context, call)
 
@@ -30,7 +30,7 @@ def report(context: Context, call: Call) -> Answer:
             context.alarm(transaction, event(call, "stage-failed", outcome="failed", stage=word.stage))
         return _follow(transaction, call, word)
 
-    followed = context.decide(decide)
+    followed = await context.decided(decide)
     if followed:
         context.bell.ring()
     return say("noted")

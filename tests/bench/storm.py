@@ -7,12 +7,14 @@ import asyncio
 import hashlib
 import json
 import random
+import re
 import resource
 import ssl
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlencode
 
 import uvloop
@@ -24,6 +26,7 @@ FORM, PKCS10 = "application/x-www-form-urlencoded", "application/pkcs10"
 LOG = "x" * 1000
 ANSWER_SECONDS = 60.0
 MOST_ROUNDS = 200
+LENGTH, RETRY = (re.compile(name + rb": *([0-9]+)", re.IGNORECASE) for name in (b"content-length", b"retry-after"))
 
 
 @dataclass
@@ -61,6 +64,16 @@ class Ask:
     body: bytes = b""
     header: str = ""
 
+    def message(self, node: Node) -> bytes:
+        lines = [f"{self.method} {self.path} HTTP/1.1", "Host: 127.0.0.1"]
+        lines += [f"Content-Type: {self.kind}", f"Content-Length: {len(self.body)}"] if self.body else []
+        return "\r\n".join([*lines, f"Authorization: {self.header or node.header}", "", ""]).encode() + self.body
+
+
+def report(stage: str, state: str) -> Ask:
+    word = {"stage": stage, "state": state, "seconds": "1", "attempt": "1", "log": LOG}
+    return Ask("POST", "/v1/reports", FORM, urlencode(word).encode())
+
 
 FILES = (Ask("GET", "/v1/files"),)
 CERTIFICATES = tuple(
@@ -70,33 +83,55 @@ JOIN = (Ask("GET", "/v1/authorities"), *CERTIFICATES, Ask("GET", "/v1/backends")
 STAGE_REQUESTS = {"files": FILES, "join": JOIN}
 
 
+class Exchange(asyncio.Protocol):
+    """One request on a connection of its own; `answer` becomes its status and Retry-After."""
+
+    def __init__(self, message: bytes) -> None:
+        self._message = message
+        self._found = b""
+        self.answer: asyncio.Future[tuple[int, float]] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).write(self._message)
+
+    def data_received(self, data: bytes) -> None:
+        self._found += data
+        head, end, body = self._found.partition(b"\r\n\r\n")
+        if end and len(body) >= number(LENGTH, head) and not self.answer.done():
+            self.answer.set_result((int(head.split(b" ", 2)[1]), number(RETRY, head)))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(exc or ConnectionResetError("the connection ended before the answer"))
+
+
+def number(pattern: re.Pattern[bytes], head: bytes) -> float:
+    found = pattern.search(head)
+    return float(found.group(1)) if found else 0.0
+
+
 class Storm:
     """All of them, and the one coordinator."""
 
     def __init__(self, port: int, trust: ssl.SSLContext, stages: list[str]) -> None:
         self._port = port
         self._trust = trust
-        self._stages = stages
+        self._road = tuple(
+            ask
+            for stage in stages
+            for ask in (report(stage, "started"), *STAGE_REQUESTS.get(stage, ()), report(stage, "done"))
+        )
 
     async def boot(self, node: Node) -> None:
         """A worker's first boot without the work between the requests."""
         began = time.monotonic()
         await self._ask(node, Ask("POST", "/v1/enrol", FORM, node.enrolment(), node.seal))
-        for stage in self._stages:
-            await self._report(node, stage, "started")
-            for ask in STAGE_REQUESTS.get(stage, ()):
-                await self._ask(node, ask)
-            await self._report(node, stage, "done")
+        for ask in self._road:
+            await self._ask(node, ask)
         node.seconds = time.monotonic() - began
 
-    async def _report(self, node: Node, stage: str, state: str) -> None:
-        word = {"stage": stage, "state": state, "seconds": "1", "attempt": "1", "log": LOG}
-        await self._ask(node, Ask("POST", "/v1/reports", FORM, urlencode(word).encode()))
-
     async def _ask(self, node: Node, ask: Ask) -> None:
-        lines = [f"{ask.method} {ask.path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: {ask.header or node.header}"]
-        lines += [f"Content-Type: {ask.kind}", f"Content-Length: {len(ask.body)}"] if ask.body else []
-        message = "\r\n".join([*lines, "", ""]).encode() + ask.body
+        message = ask.message(node)
         for attempt in range(MOST_ROUNDS):
             began = time.monotonic()
             status, told = await self._attempt(node, message)
@@ -115,21 +150,18 @@ class Storm:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await self._exchange(node.address, message)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        except (OSError, TimeoutError):
             return 0, 0.0
 
     async def _exchange(self, address: str, message: bytes) -> tuple[int, float]:
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", self._port, ssl=self._trust, server_hostname="127.0.0.1", local_addr=(address, 0)
-        )
+        transport, exchange = await asyncio.get_running_loop().create_connection(
+            lambda: Exchange(message), "127.0.0.1", self._port, ssl=self._trust, server_hostname="127.0.0.1",
+            local_addr=(address, 0),
+        )  # fmt: skip
         try:
-            writer.write(message)
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-            fields = dict(line.split(": ", 1) for line in head.splitlines()[1:] if ": " in line)
-            await reader.readexactly(int(fields.get("content-length", "0")))
-            return int(head.split()[1]), float(fields.get("retry-after", "0"))
+            return await exchange.answer
         finally:
-            writer.transport.abort()
+            transport.abort()
 
 
 def main(order: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 from cryptography import x509
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from http_server.app import Traffic, build_app
 from http_server.audit_chain import verify
@@ -248,7 +248,7 @@ def issued(settings: Settings, now: float, machine: Machine) -> x509.Certificate
         return x509.load_pem_x509_certificate(answer.content)
 
 
-async def certified(app: Starlette, machine: Machine) -> httpx.Response:
+async def certified(app: ASGIApp, machine: Machine) -> httpx.Response:
     headers = {"Authorization": machine.header, "Content-Type": "application/pkcs10"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=headers) as client:
         return await client.post("/v1/certificates/kubelet-serving", content=request(p256()))

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from http_server.archive import Member, PackedMembers, pack, pack_one
 from http_server.bell import Bell
 from http_server.clock import HighWaterClock
 from http_server.errors import StartError
@@ -26,7 +27,7 @@ from http_server.pki import Authority, AuthorityError, load_authority
 from http_server.secret import Secret
 from http_server.settings import EtcdAddress, Listen, parse_listen, parse_store
 from tests.http.outfolder import make_root
-from tests.http.process import Coordinator, template
+from tests.http.process import Coordinator, template, unpack
 
 DAY = 86400.0
 
@@ -166,6 +167,35 @@ def test_the_servers_certificate_is_renewed_at_half_its_life_in_the_living_conte
     tls.keep(("127.0.0.1", "boot.example"))
     assert served(tls) != first
     assert [identity.serial for identity in made] == [first.serial_number, served(tls).serial_number]
+
+
+def test_packed_members_are_made_once_and_do_not_grow() -> None:
+    packed, made = PackedMembers(4000), []
+
+    def get(name: str, size: int = 100) -> bytes:
+        def make() -> Member:
+            made.append(name)
+            return Member(name, bytes(size))
+
+        return packed.get((name,), make)
+
+    assert get("a") == get("a") == pack_one(Member("a", bytes(100)))
+    for name in ("b", "c", "a", "d"):
+        get(name)
+    assert made == ["a", "b", "c", "d"]  # three of 1 KiB are kept
+    get("a")
+    get("b")
+    assert made == ["a", "b", "c", "d", "b"]
+    get("large", 5000)
+    get("large", 5000)
+    assert made[5:] == ["large", "large"]
+
+
+def test_an_archive_is_what_tar_reads() -> None:
+    members = [Member(f"d/{size}", os.urandom(size), 0o600) for size in (0, 1, 511, 512, 513, 9000, 10240)]
+    assert unpack(pack(members)) == {member.path: member.data for member in members}
+    listed = subprocess.run(["tar", "-tv"], input=pack(members), capture_output=True, check=True).stdout.decode()
+    assert listed.count("-rw------- 0/0") == len(members)
 
 
 def test_an_expired_root_is_told() -> None:

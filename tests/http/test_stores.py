@@ -1,7 +1,9 @@
 """What every store promises, run against SQLite's file and against etcd: whole transactions, a chain of audit rows."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,6 +193,51 @@ def test_decisions_at_the_same_time_are_each_undone_alone(place: Place) -> None:
     assert outcomes == {str(n): str(n) if n % 3 else "raised" for n in range(120)}
     verify(rows)
     assert {row.event.node for row in rows} == kept
+
+
+def test_decisions_that_wait_in_a_loop_are_each_undone_alone(place: Place) -> None:
+    """As from threads, and from two loops at the same time."""
+
+    def decide(name: str) -> Callable[[Transaction], str]:
+        def work(transaction: Transaction) -> str:
+            put(Enrolment(name, 1))(transaction)
+            if int(name) % 3 == 0:
+                raise LookupError
+            return name
+
+        return work
+
+    async def all_of(store: Store, names: range) -> list[object]:
+        works = (store.transacted(decide(str(number))) for number in names)
+        return [*await asyncio.gather(*works, return_exceptions=True)]
+
+    with place.opened() as store, ThreadPoolExecutor(2) as pool:
+        halves = [pool.submit(asyncio.run, all_of(store, half)) for half in (range(75), range(75, 150))]
+        outcomes = [outcome for half in halves for outcome in half.result(60)]
+        kept = {found.node for found in store.read(lambda view: view.enrolments())}
+        verify(all_events(store))
+    assert [isinstance(outcome, LookupError) for outcome in outcomes] == [n % 3 == 0 for n in range(150)]
+    assert kept == {outcome for outcome in outcomes if isinstance(outcome, str)}
+
+
+def test_enrolments_are_found_by_what_their_facts_name(store: Store) -> None:
+    mac, odd = "52:54:00:00:00:11", 'a "quoted" \\ ü'
+    store.transact(put(Enrolment("a", 1, facts=Facts((mac,), "uuid-a"))))
+    store.transact(put(Enrolment("b", 1, facts=Facts((), odd))))
+    store.transact(put(Enrolment("c", 1, facts=Facts(("52:54:00:00:00:12",), "uuid-c"))))
+
+    def naming(*marks: str) -> set[str]:
+        return {found.node for found in store.read(lambda view: view.enrolments_naming(marks))}
+
+    assert {"a"} <= naming(mac)
+    assert {"b"} <= naming(odd)
+    assert {"a", "c"} <= naming("uuid-c", mac)
+
+
+def test_sqlite_gives_no_enrolments_that_name_nothing_of_it(tmp_path: Path) -> None:
+    with Place(tmp_path, None).opened() as store:
+        store.transact(put(Enrolment("a", 1, facts=Facts((), "uuid-a"))))
+        assert store.read(lambda view: (view.enrolments_naming(()), view.enrolments_naming(("uuid-b",)))) == ((), ())
 
 
 def test_a_transaction_sees_its_own_changes(store: Store) -> None:

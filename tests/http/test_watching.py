@@ -12,7 +12,7 @@ from typing import Any, cast
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from http_server.app import Traffic, build_app
 from http_server.board import Board
@@ -39,7 +39,7 @@ def news(lines: Iterator[str]) -> dict[str, Any]:
     raise AssertionError("the stream ended")
 
 
-async def ask(app: Starlette, path: str) -> httpx.Response:
+async def ask(app: ASGIApp, path: str) -> httpx.Response:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
         return await client.get(path)
 
@@ -135,6 +135,8 @@ def test_without_its_store_the_coordinator_is_alive_and_not_ready(tmp_path: Path
     """As when etcd is away: nodes get 503 and ask again, a load balancer in front asks another coordinator."""
 
     class Away:
+        reads_at_once = False
+
         def read(self, look: object) -> object:
             raise StoreUnavailableError("no etcd answers")
 

@@ -77,7 +77,7 @@ SERVER_FLOORS: tuple[tuple[str, ...], ...] = (
     ("http_server.ui",),
     ("http_server.routes",),
     ("http_server.openapi",),
-    ("http_server.request_log", "http_server.connection"),
+    ("http_server.request_log", "http_server.connection", "http_server.response"),
     ("http_server.app", "http_server.admin", "http_server.table_boot"),
     ("http_server.table",),
     ("http_server.server", "http_server.restore", "http_server.rekey"),
