@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cryptography import x509
@@ -13,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.node.coordinator import ENROL, Answer, Asked, Authority, Coordinator, Handler, accept, archive, refusal
 from tests.node.machine import Machine
 
+KUBESEED = "/usr/local/lib/kubeseed"
+STAGE = f"{KUBESEED}/stage"
 DISCOVERY = "apiVersion: v1\nkind: Config\nusers: [{name: kubeseed, user: {token: abcdef.0123456789abcdef}}]\n"
 OTHER_MASTER = "127.0.0.2"
 KINDS = {
@@ -204,3 +207,28 @@ def joining(cluster: Cluster, node: str, roles: str, **facts: str) -> None:
 def states(cluster: Cluster) -> dict[str, str]:
     """The last word on each stage."""
     return {word.split()[0]: word.split()[1] for word in cluster.reports()}
+
+
+def kubeadm(machine: Machine) -> list[str]:
+    return [call.split()[0] + ("-phase" if "phase" in call.split() else "") for call in machine.calls("kubeadm")]
+
+
+def cut_in(cluster: Cluster, where: str) -> None:
+    """Boots, and cuts the power where the stand-in for kubeadm stops: `init`, `join`, or `late-` before."""
+    machine = cluster.machine
+    machine.write(f"var/stand-in/half-{where}", "")
+    machine.start()
+    end = time.monotonic() + 60
+    while not machine.path("var/stand-in/reached").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    machine.cut_power()
+    machine.path("var/stand-in/reached").unlink()
+
+
+def remember(look: Callable[[], None]) -> Callable[[Asked], Answer]:
+    def answer(_: Asked) -> Answer:
+        look()
+        return Answer()
+
+    return answer

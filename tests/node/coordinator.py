@@ -137,7 +137,7 @@ class Coordinator:
         """Whatever else lives on the machine's network: TLS under the authority, plain HTTP without one."""
         server = _Server(listener, self._context(authority) if authority else None, answer)
         self._servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         return f"https://127.0.0.1:{listener.getsockname()[1]}"
 
     def _context(self, authority: Authority) -> ssl.SSLContext:

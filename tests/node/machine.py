@@ -122,6 +122,18 @@ class Machine:
         self.start(*command)
         return self.finish(seconds)
 
+    def boot_until(self, words: str, seconds: float = 120) -> None:
+        """Power on, and off again as soon as these words were printed."""
+        output = self.start("timeout", str(seconds), "/usr/local/lib/kubeseed/run").stdout
+        assert output
+        printed: list[str] = []
+        while line := output.readline():
+            printed.append(line)
+            if words in line:
+                break
+        self.cut_power()
+        assert words in printed[-1], "".join(printed)
+
     def finish(self, seconds: float = 60) -> tuple[int, str]:
         """Waits for the end of what was started; what has not ended by then is killed (status -9)."""
         assert self._running
