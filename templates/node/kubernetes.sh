@@ -17,6 +17,9 @@ local_curl() {
 # api_healthy URL: the API server there is healthy, and it is this cluster's.
 api_healthy() { local_curl ca.crt "$1/healthz" -o /dev/null; }
 
+# healthz URL: a program of this machine says that it is well; those of the control plane under a certificate of their own.
+healthz() { curl -q -sfk --noproxy '*' --max-time 5 "$1/healthz" 2>/dev/null | grep -qx ok; }
+
 # etcd_ask HOST ROUTE [JSON]: etcd's v3 API as JSON (its gRPC gateway).
 etcd_ask() {
   client=$PKI/etcd/healthcheck-client
@@ -87,16 +90,19 @@ obtain() {
 # obtain_one KIND: the key is born here and stays; the coordinator signs its public half and decides everything else.
 obtain_one() (
   have "$1" && return
-  REQUEST=$RUN/request.$1 BODY=$REQUEST.body HEADERS=$REQUEST.headers
-  trap 'rm -f "$REQUEST".*' EXIT
-  if ! fits "$PAIR.crt"; then
-    write_request "$REQUEST"
-    await "/v1/certificates/$1" -H 'Content-Type: application/pkcs10' --data-binary "@$REQUEST.pem"
-    fits "$BODY" || fail "the coordinator's certificate $1 does not fit its authority or this node's key"
-    place 0644 "$PAIR.crt" <"$BODY"
-  fi
+  fits "$PAIR.crt" || ask_for "$1"
   case $1 in admin | controller-manager | scheduler) kubeconfig "$1" | place 0600 "$K8S/$1.conf" ;; esac
 )
+
+# ask_for KIND: the certificate $PAIR.crt for the key $PAIR.key, looked at before it has that name.
+ask_for() {
+  REQUEST=$RUN/request.$1 BODY=$REQUEST.body HEADERS=$REQUEST.headers
+  trap 'rm -f "$REQUEST".*' EXIT
+  write_request "$REQUEST"
+  await "/v1/certificates/$1" -H 'Content-Type: application/pkcs10' --data-binary "@$REQUEST.pem"
+  fits "$BODY" || fail "the coordinator's certificate $1 does not fit its authority or this node's key"
+  place 0644 "$PAIR.crt" <"$BODY"
+}
 
 # write_request NAME: a signing request NAME.pem for $PAIR.key, which is born with the first one: RSA of 2048 bits as kubeadm makes
 # it, for every curl, etcd and Kubernetes of the matrix reads that.

@@ -120,3 +120,47 @@ def test_a_revoked_node_stops_and_says_what_to_type(machine: Machine, coordinato
         status, output = machine.boot(seconds=60)
     assert status == 20
     assert "kubeseed node rearm OUT m1" in words(output)
+
+
+def healthy(door: socket.socket) -> None:
+    """A kubelet that is well, as far as anybody asks."""
+    with contextlib.suppress(OSError):
+        while True:
+            near, _ = door.accept()
+            with near:
+                near.recv(65536)
+                near.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+
+
+def test_a_node_renews_its_certificates_long_after_its_bootstrap(machine: Machine, coordinator: Coordinator) -> None:
+    def valid_for(days: int) -> None:
+        coordinator.kill()
+        for kind in coordinator.out.node("m1")["certificates"].values():
+            kind["days"] = days
+        coordinator.out.write_inventory()
+        coordinator.start()
+
+    def serving() -> x509.Certificate:
+        return x509.load_pem_x509_certificate(machine.read("var/lib/kubelet/pki/kubelet.crt").encode())
+
+    with seeded(machine, coordinator, macs=[]):
+        valid_for(3)
+        status, output = machine.boot(seconds=120)
+        assert status == 0, output
+        before, conf = serving(), machine.read("etc/kubeseed/node.conf")
+        machine.write("etc/kubeseed/node.conf", conf.replace(" ".join(KINDS), "kubelet-serving"))
+        valid_for(300)
+        renew = "/usr/local/lib/kubeseed/renew"
+        with machine.listen(10248) as door:
+            threading.Thread(target=healthy, args=(door,), daemon=True).start()
+            assert machine.boot(renew, seconds=120)[0] == 0
+            assert serving() == before
+            later = "echo $(($(/bin/date +%s) + 216000))"
+            later = f'#!/bin/sh\ncase $* in +%s) {later} ;; *) exec /bin/date "$@" ;; esac\n'
+            machine.write("usr/local/sbin/date", later, 0o755)
+            status, output = machine.boot(renew, seconds=120)
+    assert status == 0, output
+    assert (serving().not_valid_after_utc - before.not_valid_after_utc).days >= 296
+    assert "kubelet-serving: renewed until" in output
+    issued = [row["detail"] for row in coordinator.events() if row["action"] == "certificate-issued"]
+    assert issued[-1]["serial"] == f"{serving().serial_number:x}"

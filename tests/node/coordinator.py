@@ -28,6 +28,8 @@ class Authority:
     """A certificate authority that signs whatever it is asked to."""
 
     def __init__(self, name: str) -> None:
+        now = datetime.datetime.now(datetime.UTC)
+        self.life = now - datetime.timedelta(hours=1), now + datetime.timedelta(days=30)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.certificate = self._sign(self._name, self._key.public_key(), authority=True)
@@ -42,12 +44,11 @@ class Authority:
         return pem(self.certificate)
 
     def _sign(self, subject: x509.Name, key: CertificatePublicKeyTypes, authority: bool = False) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
         addresses = [x509.IPAddress(ip_address(f"127.0.0.{last}")) for last in (1, 2)]
         names = x509.SubjectAlternativeName([*addresses, x509.DNSName("localhost")])
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key)
-        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
-        builder = builder.not_valid_after(now + datetime.timedelta(days=30)).add_extension(names, critical=False)
+        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(self.life[0])
+        builder = builder.not_valid_after(self.life[1]).add_extension(names, critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         return builder.sign(self._key, hashes.SHA256())
 
