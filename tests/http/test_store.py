@@ -1,6 +1,7 @@
 """The store: whole transactions, a chain of audit rows, and closed when in doubt."""
 
 import random
+import socket
 import resource
 import sqlite3
 from collections.abc import Callable
@@ -108,6 +109,27 @@ def test_a_damaged_store_does_not_start_or_is_whole(tmp_path: Path, how: str) ->
         except (StartError, StoreUnavailableError):
             refused += 1
     assert refused >= {"truncated": 25, "no database": 30, "zeroed": 5}[how]
+
+
+def test_a_coordinator_with_a_damaged_store_is_silent_until_it_is_mended(coordinator: Coordinator) -> None:
+    """No listener opens: a machine that starts meanwhile goes to its disk, as with a coordinator that is gone."""
+    store = coordinator.out.root / "state/coordinator.db"
+    coordinator.machine("w1").enrolled()
+    coordinator.kill()
+    good = store.read_bytes()
+    for side in ("-wal", "-shm"):
+        store.with_name(store.name + side).unlink(missing_ok=True)
+    store.write_bytes(b"\0" * len(good))
+    ports = {"--listen": coordinator.port, "--boot-listen": coordinator.boot_port}
+    options = [word for name, port in ports.items() for word in (name, f"127.0.0.1:{port}")]
+    ended = run_command("serve", str(coordinator.out.root), *options)
+    assert ended.returncode == 3
+    assert "the coordinator does not start on a damaged store" in ended.stderr
+    assert "restore-store" in ended.stderr
+    assert store.read_bytes() == b"\0" * len(good)
+    for port in ports.values():
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
 
 
 def test_a_newer_or_foreign_store_is_refused(tmp_path: Path) -> None:
