@@ -1,8 +1,8 @@
 """The store: whole transactions, a chain of audit rows, and closed when in doubt."""
 
 import random
-import socket
 import resource
+import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
