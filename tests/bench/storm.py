@@ -172,19 +172,28 @@ def main(order: Path) -> None:
     nodes = [Node(**node) for node in wanted["nodes"]]
     storm = Storm(wanted["port"], ssl.create_default_context(cafile=wanted["trust"]), wanted["stages"])
 
-    async def run() -> None:
-        await asyncio.gather(*map(storm.boot, nodes))
-
     began = time.monotonic()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
+        problems = runner.run(all_of(storm, nodes, wanted["seconds"]))
     took = time.monotonic() - began
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(json.dumps({  # noqa: T201 - the answer to the parent
-        "took": took, "cpu": used.ru_utime + used.ru_stime, "conversations": [node.seconds for node in nodes],
+        "took": took, "cpu": used.ru_utime + used.ru_stime, "problems": problems,
+        "conversations": [node.seconds for node in nodes if node.seconds],
         "single": [seconds for node in nodes for seconds in node.single],
         "requests": sum(node.requests for node in nodes), "retries": sum(node.retries for node in nodes),
     }))  # fmt: skip
+
+
+async def all_of(storm: Storm, nodes: list[Node], seconds: float) -> list[str]:
+    """What kept nodes from their end: those that gave up or were refused, and those that were not done in time."""
+    boots = [asyncio.create_task(storm.boot(node)) for node in nodes]
+    done, late = await asyncio.wait(boots, timeout=seconds)
+    for boot in late:
+        boot.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+    told = [str(error) for boot in done if (error := boot.exception())]
+    return [*told, f"{len(late)} nodes were not done after {seconds} s"] if late else told
 
 
 if __name__ == "__main__":

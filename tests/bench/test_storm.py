@@ -22,10 +22,10 @@ from tests.http.process import REPOSITORY, Coordinator, running
 NODES = int(os.environ.get("KUBESEED_STORM_NODES", "1000"))
 WORKERS = int(os.environ.get("KUBESEED_STORM_WORKERS", str(os.cpu_count() or 1)))
 DEAD_SECONDS = 60.0
-LONGEST = 800
+LONGEST = 800  # seconds until those that are not done are counted as stranded
 REPORT = "storm.json"
 
-pytestmark = pytest.mark.bench
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(LONGEST + 300)]
 
 
 @contextmanager
@@ -54,17 +54,17 @@ def storm(coordinator: Coordinator, folder: Path) -> "subprocess.Popen[bytes]":
     trust = str(coordinator.out.root / "secrets" / "root.crt")
     stages = [stage for stage in STAGES if stage not in {"pki", "init", "backup"}]
     order = folder / "order.json"
-    order.write_text(json.dumps({"port": coordinator.port, "trust": trust, "stages": stages, "nodes": nodes}))
+    wanted = {"port": coordinator.port, "trust": trust, "stages": stages, "nodes": nodes, "seconds": LONGEST}
+    order.write_text(json.dumps(wanted))
     with (folder / REPORT).open("wb") as report:
         return subprocess.Popen([sys.executable, "-m", "tests.bench.storm", str(order)], stdout=report, cwd=REPOSITORY)
 
 
 def ended(process: "subprocess.Popen[bytes]", folder: Path) -> dict[str, Any]:
     try:
-        process.wait(timeout=LONGEST)
+        process.wait(timeout=LONGEST + 60)
     finally:
         process.kill()
-    assert process.returncode == 0, "a node gave up or was refused"
     found: dict[str, Any] = json.loads((folder / REPORT).read_text())
     return found
 
@@ -76,12 +76,13 @@ def cpu_seconds(pid: int) -> float:
     return used / os.sysconf("SC_CLK_TCK") + sum(cpu_seconds(int(child)) for child in children)
 
 
-def show(what: str, found: dict[str, Any], cpu: float = 0.0) -> None:
+def show(what: str, found: dict[str, Any], cpu: float) -> None:
     single, whole = (sorted(found[name]) for name in ("single", "conversations"))
     cuts, each = (statistics.quantiles(seconds, n=100) for seconds in (whole, single))
     rate = found["requests"] / found["took"]
     rows = [
-        ("nodes, processes of the coordinator", f"{len(whole)}, {WORKERS}"),
+        ("nodes that are done, of all", f"{len(whole)} of {NODES}"),
+        ("processes of the coordinator", str(WORKERS)),
         ("requests answered", f"{found['requests']} in {found['took']:.1f} s: {rate:.0f} a second"),
         ("tried again", str(found["retries"])),
         ("a whole node's conversation", f"p50 {cuts[49]:.1f} s, p99 {cuts[98]:.1f} s, longest {whole[-1]:.1f} s"),
@@ -93,8 +94,9 @@ def show(what: str, found: dict[str, Any], cpu: float = 0.0) -> None:
     show_table((what, ""), rows)
 
 
-def everybody_joined(coordinator: Coordinator) -> None:
+def everybody_joined(coordinator: Coordinator, found: dict[str, Any]) -> None:
     """Nobody is stranded, nobody was bound twice: the store says the same as the nodes."""
+    assert found["problems"] == []
     status = coordinator.status()["nodes"]
     assert {status[f"n{number}"]["state"] for number in range(NODES)} == {"closed"}
 
@@ -104,17 +106,19 @@ def test_a_boot_storm(tmp_path: Path) -> None:
         before = cpu_seconds(coordinator.pid)
         found = ended(storm(coordinator, tmp_path), tmp_path)
         show("boot storm", found, cpu_seconds(coordinator.pid) - before)
-        everybody_joined(coordinator)
+        everybody_joined(coordinator, found)
 
 
 def test_a_boot_storm_with_the_coordinator_dead_for_a_minute(tmp_path: Path) -> None:
     with site(tmp_path) as coordinator:
+        before = cpu_seconds(coordinator.pid)
         process = storm(coordinator, tmp_path)
         time.sleep(5)
+        used = cpu_seconds(coordinator.pid) - before
         coordinator.kill()
         assert process.poll() is None, "the storm was over before the coordinator died"
         time.sleep(DEAD_SECONDS)
         coordinator.start()
         found = ended(process, tmp_path)
-        show("boot storm, dead for a minute", found, cpu_seconds(coordinator.pid))
-        everybody_joined(coordinator)
+        show("boot storm, dead for a minute", found, used + cpu_seconds(coordinator.pid))
+        everybody_joined(coordinator, found)
