@@ -7,6 +7,7 @@ import struct
 from collections import Counter, OrderedDict
 from typing import Any, ClassVar
 
+from prometheus_client import Gauge
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from http_server.settings import Limits
@@ -19,12 +20,13 @@ class HeadTooLargeError(Exception):
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 with a deadline for every request head, bounds on heads, and a bound on connections.
 
-    `limits`, `peers` and `waiting` belong to one listener: see `guarded`. `waiting` holds the connections without a
-    request, the longest waiting first: when there are too many connections, that one makes room, so that any number of
-    silent connections keeps nobody out who has something to ask.
+    `limits`, `counted`, `peers` and `waiting` belong to one listener: see `guarded`. `waiting` holds the connections
+    without a request, the longest waiting first: when there are too many connections, that one makes room, so that any
+    number of silent connections keeps nobody out who has something to ask.
     """
 
     limits: ClassVar[Limits] = Limits()
+    counted: ClassVar[Gauge]
     peers: ClassVar[Counter[str]] = Counter()
     waiting: ClassVar["OrderedDict[GuardedProtocol, None]"] = OrderedDict()
     _deadline: asyncio.TimerHandle | None = None
@@ -33,6 +35,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _unheard = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.counted.inc()
         super().connection_made(transport)  # type: ignore[arg-type]  # asyncio says BaseTransport, uvicorn narrows it
         if not self._admit(transport):
             transport.close()
@@ -64,6 +67,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return uid in {0, os.geteuid()}
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.counted.dec()
         self._disarm()
         if self._peer:
             self.peers[self._peer] -= 1
@@ -122,11 +126,13 @@ class GuardedProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
-def guarded(listener_limits: Limits) -> type[GuardedProtocol]:
+def guarded(listener_limits: Limits, connections: Gauge) -> type[GuardedProtocol]:
     """A protocol class for one listener, with its own count of peers."""
+    connections.set(0)
 
     class ListenerProtocol(GuardedProtocol):
         limits = listener_limits
+        counted = connections
         peers: ClassVar[Counter[str]] = Counter()
         waiting: ClassVar[OrderedDict[GuardedProtocol, None]] = OrderedDict()
 

@@ -25,6 +25,7 @@ from http_server.keyring import AesKeyring, KeyringError, load_keyring_keys
 from http_server.keyset import make_keyset
 from http_server.kubernetes_api import RequestsKubernetes
 from http_server.limit import Rate
+from http_server.metrics import Metrics, count_in, make_shared
 from http_server.model import AuditEvent
 from http_server.order import OrderFile
 from http_server.ports import Keyring, Store, StoreUnavailableError, Transaction
@@ -72,7 +73,10 @@ def check_out(out: Out) -> None:
 
 @contextmanager
 def assemble(
-    settings: Settings, source: Callable[[], float] = time.time, bell: Bell | None = None
+    settings: Settings,
+    source: Callable[[], float] = time.time,
+    bell: Bell | None = None,
+    metrics: Metrics | None = None,
 ) -> Iterator[Coordinator]:
     """The coordinator of an OUT, its store open and initialised. Raises StartError before anything is served."""
     out = settings.out
@@ -92,7 +96,9 @@ def assemble(
             if shelf := shelf_of(store):
                 take_pushed(shelf, keyring, out)
                 inventory_file.refresh()
-            ready = _wire(settings, inventory_file, store, keyring, clock, keysets, bell or Bell())
+            ready = _wire(
+                settings, inventory_file, store, keyring, clock, keysets, bell or Bell(), metrics or Metrics()
+            )
         yield ready
     finally:
         store.close()
@@ -117,6 +123,7 @@ def _wire(
     clock: HighWaterClock,
     keysets: KeysetCache,
     bell: Bell,
+    metrics: Metrics,
 ) -> Coordinator:
     limits, shelf = settings.limits, shelf_of(store)
     identity = ClientIdentity(store, keyring, keysets, clock)
@@ -136,6 +143,7 @@ def _wire(
         orders=OrderFile(settings.out.restore_order),
         upload_gate=asyncio.Semaphore(limits.uploads),
         images=ImageIndex(settings.images),
+        metrics=metrics,
     )
     tls = ServerTls(load_root(settings.out), clock, lambda fresh: _announce(store, fresh))
     tls.keep(inventory_file.current.hosts)
@@ -209,11 +217,13 @@ def _serve_together(settings: Settings, sockets: Mapping[Listener, Sequence[sock
 
     The parent has assembled everything once, so what keeps it from starting is told once.
     """
-    bells = make_bells(settings.workers)
+    bells, counts = make_bells(settings.workers), settings.out.metrics
+    make_shared(counts, settings.workers)
 
     def work(number: int) -> None:
         own = {listener: socks[number] for listener, socks in sockets.items() if number < len(socks)}
-        with assemble(settings, bell=bells[number]) as coordinator:
+        count_in(counts, number)
+        with assemble(settings, bell=bells[number], metrics=Metrics(counts)) as coordinator:
             run_in_loop(_serve(coordinator, own, leads=number == 0))
 
     Crew(settings.workers, work).run()

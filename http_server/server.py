@@ -11,7 +11,6 @@ from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +77,11 @@ class DoorServer(uvicorn.Server):
         return made
 
 
-def make_server(door: Door, limits: Limits) -> DoorServer:
+def make_server(door: Door, limits: Limits, metrics: Metrics) -> DoorServer:
     """A server that logs nothing by itself, believes no proxy and reads no environment."""
+    protocol = guarded(limits, metrics.connections.labels(door.name))
     config = uvicorn.Config(
-        door.app, http=guarded(limits), ws="none", lifespan="off", log_config=None, access_log=False,
+        door.app, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False,
         proxy_headers=False, server_header=False, date_header=True,
         timeout_keep_alive=int(limits.idle), timeout_graceful_shutdown=limits.stop_time,
     )  # fmt: skip
@@ -108,9 +108,7 @@ async def run(
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(THREADS, "kubeseed"))
     bell.hang()
-    servers = [make_server(door, limits) for door in doors]
-    for door, server in zip(doors, servers, strict=True):
-        metrics.connections.labels(door.name).set_function(partial(len, server.server_state.connections))
+    servers = [make_server(door, limits, metrics) for door in doors]
 
     def stop() -> None:
         bell.stop()

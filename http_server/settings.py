@@ -164,6 +164,11 @@ class Out:
         return self.state / "restore.json"
 
     @property
+    def metrics(self) -> Path:
+        """Where several processes count together."""
+        return self.state / "metrics"
+
+    @property
     def socket(self) -> Path:
         return self.state / "admin.sock"
 

@@ -22,11 +22,11 @@ def readyz(context: Context, call: Call) -> Answer:
 
 
 def metrics(context: Context, call: Call) -> Answer:
-    """GET /metrics: requests of this process, and the cluster's state at this moment."""
+    """GET /metrics: what all processes of this coordinator answered, and the cluster's state at this moment."""
     del call
     state = CollectorRegistry()
     state.register(_ClusterState(status_data(context)))
-    body = generate_latest(context.metrics.registry) + generate_latest(state)
+    body = context.metrics.text() + generate_latest(state)
     return Answer(body=body, media_type=CONTENT_TYPE_LATEST)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.http.process import Coordinator, Machine, running
 from tests.http.wait import wait_for
@@ -45,6 +46,44 @@ def test_every_worker_answers_nodes(crew: Coordinator) -> None:
     assert all(connected(pid) > idle[pid] for pid in idle)
     for client in clients:
         client.close()
+
+
+def told(coordinator: Coordinator) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    with coordinator.operator() as client:
+        families = text_string_to_metric_families(client.get("/metrics").text)
+        return {
+            (found.name, frozenset(found.labels.items())): found.value for each in families for found in each.samples
+        }
+
+
+def test_metrics_are_those_of_all_workers(crew: Coordinator) -> None:
+    """Also of one that has died: the worker in its place goes on counting where it ended."""
+    where = frozenset({"listener": "tls", "method": "GET", "route": "/v1/backends"}.items())
+    answered, listener = ("kubeseed_requests_total", where | {("status", "200")}), frozenset({("listener", "tls")})
+    worker = crew.machine("w1").enrolled()
+    idle = {pid: connected(pid) for pid in children(crew)}
+    clients = [crew.anybody(Authorization=worker.header) for _ in range(40)]
+    assert all(client.get("/v1/backends").status_code == 200 for client in clients)
+    assert all(connected(pid) > idle[pid] for pid in idle), "a worker was not asked"
+    found = told(crew)
+    assert found[answered] == found["kubeseed_request_seconds_count", where] == 40
+    assert found["kubeseed_connections", listener] == 40
+    assert found["kubeseed_connections", frozenset({("listener", "socket")})] == 1
+    assert found["kubeseed_init_epoch", frozenset()] == 1
+    assert found["process_cpu_seconds_total", frozenset()] > 0
+    crew.anybody(Authorization=f"Node w1:{'0' * 64}").get("/v1/backends")
+    assert told(crew)["kubeseed_refusals_total", frozenset({("code", "unauthorised")})] == 1
+
+    victim = children(crew)[-1]
+    time.sleep(5)
+    os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: len(children(crew)) == WORKERS and victim not in children(crew), 20)
+    for client in clients:
+        client.close()
+    wait_for(lambda: told(crew)["kubeseed_connections", listener] == 0, 20)
+    assert told(crew)[answered] == 40
+    wait_for(lambda: all(works(worker) for _ in range(12)), 20)
+    assert told(crew)[answered] >= 52
 
 
 def test_one_winner_among_workers(crew: Coordinator) -> None:
