@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.cluster.spec import Shape, address, spec
 from tests.lab.command import LabError
+from tests.lab.command import run as run_command
 from tests.lab.namespace import lan, namespace
 from tests.lab.plugin import keep_logs
 from tests.lab.processes import ProcessWatch
@@ -151,4 +152,14 @@ def cluster(run: Run, kubeseed: Path, image: Path, shape: Shape) -> Iterator[Clu
                 made.prepare()
                 yield made
         finally:
+            write_journals(place.out / "vm", folder)
             keep_logs(folder, f"cluster-{shape.name}")
+
+
+def write_journals(machines: Path, folder: Path) -> None:
+    """What kubelet and engine of each container node said, in words; a virtual machine keeps its own."""
+    for journal in machines.glob("*/root/var/log/journal"):
+        node = journal.relative_to(machines).parts[0]
+        words = ["journalctl", f"--directory={journal}", "--no-pager", "-u", "kubelet", "-u", "containerd"]
+        with suppress(LabError):
+            (folder / f"kubelet-{node}.log").write_text(run_command(words))
