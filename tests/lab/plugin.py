@@ -12,12 +12,25 @@ from tests.lab.installed import ROOT, installed_kubeseed
 from tests.lab.run import Run, begin, clear
 
 ARTEFACTS = ROOT / "test-artefacts"
+MACHINES = ("vm", "cluster", "cluster_core", "metal")
 KEPT = ("*.log", "*.json", "*.yaml", "out/vm/*/*.log")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """One more option."""
     parser.addoption("--build-kubernetes", action="store_true", help="build Kubernetes when it is not in the cache")
+
+
+def boots_machines(item: pytest.Item) -> bool:
+    """Whether a test boots real machines, which it does one after the other."""
+    return any(item.get_closest_marker(name) for name in MACHINES)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests are spread over processes, one of them boots the machines; a module of the others stays together."""
+    for item in items:
+        name = "machines" if boots_machines(item) else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +73,6 @@ def keep_logs(folder: Path, name: str) -> Path:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test of the lab names the folder with the logs."""
     report = yield
-    if report.failed and any(item.get_closest_marker(name) for name in ("vm", "cluster", "cluster_core", "metal")):
+    if report.failed and boots_machines(item):
         report.sections.append(("lab", f"logs are kept in {ARTEFACTS}"))
     return report
