@@ -18,6 +18,9 @@ from generator.secret import Secret
 FORMAT = 1
 CERTIFICATE, KEY, ENROLMENTS = "secrets/root.crt", "secrets/root.key", "secrets/enrolments.json"
 FILES = (CERTIFICATE, KEY, ENROLMENTS)
+# The root that nodes trust beside it: the next one, or after the switch the former one.
+OTHER_CERTIFICATE, OTHER_KEY = "secrets/other-root.crt", "secrets/other-root.key"
+OTHER = (OTHER_CERTIFICATE, OTHER_KEY)
 
 # keepalived uses the first 8 characters of a password (keepalived.conf(5), auth_pass).
 _PASSWORD_LENGTH = 8
@@ -50,6 +53,12 @@ class Bundle:
     root: Root
     keepalived_password: Secret[str]
     enrolments: Mapping[str, Enrolment]
+    other: Root | None = None
+
+    @property
+    def trusted(self) -> str:
+        """The certificates under which nodes believe the coordinator, as one PEM text."""
+        return self.root.certificate + (self.other.certificate if self.other else "")
 
 
 def renew_bundle(
@@ -92,14 +101,20 @@ def dump_bundle(bundle: Bundle) -> Mapping[str, bytes]:
         CERTIFICATE: bundle.root.certificate.encode(),
         KEY: bundle.root.key.reveal().encode(),
         ENROLMENTS: (json.dumps(tree, indent=2, sort_keys=True) + "\n").encode(),
+        **(_dump_other(bundle.other) if bundle.other else {}),
     }
+
+
+def _dump_other(root: Root) -> Mapping[str, bytes]:
+    return {OTHER_CERTIFICATE: root.certificate.encode(), OTHER_KEY: root.key.reveal().encode()}
 
 
 def parse_bundle(files: Mapping[str, bytes]) -> Bundle | None:
     """The bundle from its files; None where there is none yet, LocalError where it is incomplete or spoilt."""
     if not files:
         return None
-    if missing := [path for path in FILES if path not in files]:
+    wanted = FILES + (OTHER if files.keys() & set(OTHER) else ())
+    if missing := [path for path in wanted if path not in files]:
         raise LocalError.because(
             "the cluster's secrets are incomplete", file=missing[0], hint="restore the folder `secrets` from a backup"
         )
@@ -117,10 +132,15 @@ def _parse(tree: Any, files: Mapping[str, bytes]) -> Bundle:
         raise ValueError("format")
     return Bundle(
         cluster=tree["cluster"],
-        root=Root(files[CERTIFICATE].decode(), Secret(files[KEY].decode())),
+        root=_root(files, CERTIFICATE, KEY),
         keepalived_password=Secret(tree["keepalivedPassword"]),
         enrolments=MappingProxyType({name: _enrolment_of(entry) for name, entry in tree["nodes"].items()}),
+        other=_root(files, *OTHER) if OTHER_KEY in files else None,
     )
+
+
+def _root(files: Mapping[str, bytes], certificate: str, key: str) -> Root:
+    return Root(files[certificate].decode(), Secret(files[key].decode()))
 
 
 def _enrolment_of(tree: Any) -> Enrolment:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from generator.cli_spec import AsJson, SpecFile, Strict
+from generator.root_step import RootStep
 
 if TYPE_CHECKING:  # the commands import what they need when they run, so that `--help` stays quick
     from generator.diff import Difference
@@ -25,6 +26,14 @@ OutOption = Annotated[
 Reinstall = Annotated[
     list[str] | None,
     typer.Option(metavar="NODE", help="Give NODE a new seed: next generation, new secret. May be repeated."),
+]
+RootOption = Annotated[
+    RootStep | None,
+    typer.Option(
+        "--root",
+        help="The root that nodes know the coordinator by: make the next one, switch to it, retire the former.",
+        show_default=False,
+    ),
 ]
 _ROWS, _FILES = 40, 4
 _COLOURS = {"new": "green", "live": "cyan", "reboot": "yellow", "reinstall": "red", "removed": "magenta"}
@@ -47,6 +56,7 @@ def generate(
     out: OutOption,
     strict: Strict = False,
     reinstall: Reinstall = None,
+    root: RootOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Write what the machines need, and say what changed.
@@ -58,7 +68,7 @@ def generate(
     from generator.files import render_files
     from generator.output import opened, write
 
-    order, warnings = workspace.load_order(spec, reinstall or (), strict=strict)
+    order, warnings = workspace.load_order(spec, reinstall or (), strict=strict, root=root)
     show_problems(warnings)
     with opened(out, create=True) as before, progress("generating", len(order.cluster.nodes)) as done:
         inputs = workspace.prepare(order, out, before)

@@ -49,7 +49,7 @@ def render_files(inputs: Inputs, *, done: Callable[[str], None] = _unwatched) ->
     """Every artefact below OUT; `done` is told each node's name. One node's artefacts are in memory at a time."""
     for path, data in dump_bundle(inputs.bundle).items():
         yield Artefact(path, data, 0o600, secret=True)
-    yield Artefact("pxe/ca.crt", inputs.bundle.root.certificate.encode())
+    yield Artefact("pxe/ca.crt", inputs.bundle.trusted.encode())
     if inputs.cluster.pxe:
         yield from render_boot(inputs.cluster, inputs.cluster.pxe, inputs.profiles)
     coordinator = _Coordinator()

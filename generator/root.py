@@ -36,6 +36,16 @@ def make_root(cluster: str, now: datetime, random: Callable[[int], bytes]) -> Ro
     return Root(signed.public_bytes(serialization.Encoding.PEM).decode(), Secret(_pem(key)))
 
 
+def begin_of(root: Root) -> datetime:
+    """When the root was made."""
+    return x509.load_pem_x509_certificate(root.certificate.encode()).not_valid_before_utc + BACKDATE
+
+
+def end_of(root: Root) -> datetime:
+    """When nobody believes it any more."""
+    return x509.load_pem_x509_certificate(root.certificate.encode()).not_valid_after_utc
+
+
 def _describe(name: str, now: datetime, serial: int, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
     start = now.replace(microsecond=0)

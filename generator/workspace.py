@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from generator.bundle import FILES, Bundle, parse_bundle, renew_bundle
+from generator.bundle import FILES, OTHER, Bundle, parse_bundle, renew_bundle
 from generator.disk import describe
 from generator.errors import LocalError, Problem, UsageError
 from generator.files import Inputs
@@ -21,6 +21,8 @@ from generator.output import Changes
 from generator.parse import load_spec
 from generator.plan.filesets import plan_filesets
 from generator.profile import load_profiles
+from generator.rollover import take_step
+from generator.root_step import RootStep
 from generator.scripts import load_scripts
 from generator.spec.cluster import Cluster
 
@@ -33,25 +35,31 @@ class Order:
     digest: str
     audit_policy: str | None
     reinstall: Collection[str]
+    root: RootStep | None = None
 
 
-def load_order(spec: Path, reinstall: Collection[str], *, strict: bool) -> tuple[Order, tuple[Problem, ...]]:
+def load_order(
+    spec: Path, reinstall: Collection[str], *, strict: bool, root: RootStep | None = None
+) -> tuple[Order, tuple[Problem, ...]]:
     """The order in a spec file, and the spec's warnings. SpecError, UsageError or LocalError when there is none."""
     cluster, warnings, digest = load_spec(spec, strict=strict)
     _check_names(reinstall, [node.name for node in cluster.nodes])
-    return Order(cluster, digest, _audit_policy(cluster, spec.parent), frozenset(reinstall)), warnings
+    return Order(cluster, digest, _audit_policy(cluster, spec.parent), frozenset(reinstall), root), warnings
 
 
 def prepare(order: Order, out: Path, before: Manifest) -> Inputs:
     """Everything that the artefacts depend on. Reads OUT's secrets, the clock and a random source; writes nothing."""
+    now = datetime.now(UTC)
     bundle = renew_bundle(
         load_bundle(out, before),
         order.cluster.metadata.name,
         [node.name for node in order.cluster.nodes],
-        now=datetime.now(UTC),
+        now=now,
         random=os.urandom,
         reinstall=order.reinstall,
     )
+    if order.root:
+        bundle = take_step(bundle, order.root, now=now, random=os.urandom)
     return Inputs(
         cluster=order.cluster,
         spec_digest=order.digest,
@@ -65,7 +73,7 @@ def prepare(order: Order, out: Path, before: Manifest) -> Inputs:
 
 def load_bundle(out: Path, manifest: Manifest) -> Bundle | None:
     """The secrets of an earlier `generate`. Lost ones are never made anew: no node would trust the new root."""
-    found = {path: (out / path).read_bytes() for path in FILES if (out / path).exists()}
+    found = {path: (out / path).read_bytes() for path in FILES + OTHER if (out / path).exists()}
     if not found and manifest.entries:
         raise LocalError.because(
             "the cluster's secrets are gone", file=str(out / "secrets"), hint="restore the folder from a backup"

@@ -64,7 +64,7 @@ def check_out(out: Out) -> None:
     if not out.state.exists():
         out.state.mkdir(FOLDER)
     kept = [out.store] if out.store.exists() and not out.etcd else []
-    for path in (out.secrets, out.root_key, out.state, *sorted(out.state.iterdir()), *kept):
+    for path in (out.secrets, out.root_key, *out.secrets.glob("*.key"), out.state, *sorted(out.state.iterdir()), *kept):
         if not path.exists():
             raise StartError(f"{path} is missing: the cluster is not generated yet", "kubeseed generate SPEC -o OUT")
         if not path.is_socket():

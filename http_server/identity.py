@@ -46,7 +46,8 @@ def make_identity(profile: Leaf, epoch: int, authority: Authority, now: float, s
     end = certificate.not_valid_after_utc.timestamp()
     if end <= now:
         raise StartError(
-            "the authority of the coordinator's certificate has expired", "make a new root: kubeseed generate"
+            "the authority of the coordinator's certificate has expired",
+            "give the nodes seeds under a new root: kubeseed generate --root next (docs/coordinator.md)",
         )
     pem = Secret(certificate_pem(certificate) + key_pem(key).reveal())
     begin = certificate.not_valid_before_utc.timestamp()

@@ -120,6 +120,11 @@ class Out:
         return self.secrets / "root.key"
 
     @property
+    def trusted_roots(self) -> Path:
+        """What nodes know the coordinator by: the certificate of the root, and of a second one while it is renewed."""
+        return self.pxe / "ca.crt"
+
+    @property
     def pxe(self) -> Path:
         return self.root / "pxe"
 

@@ -58,7 +58,7 @@ def plan_seed(cluster: Cluster, node: Node, profile: Profile, bundle: Bundle, pr
         cloud_init=profile.cloud_init_version,
         labels_programs=profile.selinux,
         conf={**host_facts(cluster, node, profile, enrolment), **kubernetes_facts(cluster, node), "PROGRAMS": programs},
-        root=bundle.root.certificate,
+        root=bundle.trusted,
         proof=_proof(enrolment),
     )
 

@@ -2,6 +2,7 @@
 
 import os
 
+from http_server.assets import plain_file
 from http_server.errors import ApiError
 from http_server.service.context import Context
 from http_server.wire import TEXT, Answer, Call
@@ -11,10 +12,10 @@ FILES = frozenset({"user-data", "meta-data", "network-config", "vendor-data", "k
 AUTOINSTALL = {"user-data": "autoinstall.yaml", "meta-data": "meta-data", "vendor-data": "vendor-data"}
 
 
-def root_certificate(context: Context, call: Call) -> Answer:
-    """GET /ca.crt: the cluster's root certificate."""
+def roots(context: Context, call: Call) -> Answer:
+    """GET /ca.crt and /v1/root: what nodes know the coordinator by; two certificates while the root is renewed."""
     del call
-    return Answer(body=context.settings.out.root_certificate.read_bytes(), media_type=TEXT)
+    return Answer(file=plain_file(context.settings.out.trusted_roots), media_type=TEXT)
 
 
 def seed(context: Context, call: Call) -> Answer:

@@ -112,6 +112,8 @@ def write_secrets(out: OutFolder) -> None:
     path = folder / "root.key"
     path.touch(mode=0o600)
     path.write_bytes(key)
+    (out.root / "pxe").mkdir()
+    (out.root / "pxe/ca.crt").write_bytes(certificate)
 
 
 def make_root(name: str) -> tuple[bytes, bytes]:

@@ -33,6 +33,7 @@ ALLOWED: dict[tuple[str, str, str], set[str]] = {
     ("tls", "GET", "/v1/authorities"): NODES,
     ("tls", "POST", "/v1/certificates/{kind}"): NODES,
     ("tls", "GET", "/v1/join"): NODES - {"first master"},
+    ("tls", "GET", "/v1/root"): NODES,
     ("tls", "GET", "/v1/backends"): NODES,
     ("tls", "POST", "/v1/reports"): NODES,
     ("tls", "POST", "/v1/backups/{digest}"): MASTERS,

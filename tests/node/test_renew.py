@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 
 from tests.node.cluster import KUBESEED, MASTER, Cluster, belongs, client_of, fits, joining, seed
-from tests.node.coordinator import Answer, Asked, in_turn, refusal
+from tests.node.coordinator import Answer, Asked, Authority, in_turn, refusal
 
 RENEW = f"{KUBESEED}/renew"
 EVERY = f"{MASTER} apiserver-kubelet-client front-proxy-client controller-manager scheduler kubelet-client"
@@ -119,7 +119,7 @@ def test_what_has_a_third_of_its_life_left_stays(cluster: Cluster) -> None:
     assert "apiserver" not in asked_for(cluster)
     cluster.asked.clear()
     assert machine.boot(RENEW)[0] == 0
-    assert cluster.asked == []
+    assert [asked.route for asked in cluster.asked] == ["/v1/root"]
     assert serials(cluster) == after
 
 
@@ -209,6 +209,33 @@ def test_a_kubeconfig_of_kubeadm_is_read_as_well(master: Cluster) -> None:
     machine.write("etc/kubernetes/admin.conf", text, 0o600)
     assert machine.boot(RENEW)[0] == 0
     assert machine.read("etc/kubernetes/admin.conf") == text
+
+
+def test_another_root_is_trusted_once_the_coordinator_answers_under_it(master: Cluster) -> None:
+    machine, both = master.machine, master.root.pem() + Authority("the next root").pem()
+    grow_old(master, days=30, of=30)
+    assert machine.boot(RENEW)[0] == 0
+    master.asked.clear()
+    master.rules["/v1/root"] = lambda _: Answer(200, both.encode())
+    master.rules["/healthz"] = lambda _: Answer(200, b"ok")
+    for _ in range(2):
+        status, output = machine.boot(RENEW)
+        assert status == 0, output
+        assert machine.read("etc/kubeseed/ca.crt") == both
+    assert machine.read("etc/kubeseed/ca.crt.old") == master.root.pem()
+    ((stage, state, log),) = reports(master)
+    assert (stage, state) == ("pki", "done")
+    assert "known by 2 now" in log
+
+
+@pytest.mark.parametrize("sent", ["", "nonsense", "stranger"])
+def test_roots_that_the_coordinator_does_not_answer_under_are_not_kept(master: Cluster, sent: str) -> None:
+    machine = master.machine
+    roots = Authority("a stranger").pem() if sent == "stranger" else sent
+    master.rules["/v1/root"] = lambda _: Answer(200, roots.encode())
+    assert machine.boot(RENEW)[0] == 1
+    assert machine.read("etc/kubeseed/ca.crt") == master.root.pem()
+    assert "root" in next(reports(master))[2]
 
 
 def test_nothing_is_looked_at_before_the_bootstrap_is_over(master: Cluster) -> None:

@@ -15,7 +15,14 @@ FUNCTION_MEDIAN = 9
 
 # A module belongs to the longest prefix that names it. It may import from lower floors, and from its own entry.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("generator.errors", "generator.secret", "generator.value", "generator.resource", "generator.nearest"),
+    (
+        "generator.errors",
+        "generator.secret",
+        "generator.value",
+        "generator.resource",
+        "generator.nearest",
+        "generator.root_step",
+    ),
     (
         "generator.spec",
         "generator.profile",
@@ -27,7 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "generator.example",
     ),
     ("generator.check", "generator.bundle"),
-    ("generator.parse", "generator.schema", "generator.explain"),
+    ("generator.parse", "generator.schema", "generator.explain", "generator.rollover"),
     ("generator.render.artefact", "generator.render.dump", "generator.render.text"),
     ("generator.plan",),
     ("generator.render",),
