@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from generator.errors import LocalError
+from generator.vm.cgroup import own_groups
 from generator.vm.image import Image
 from generator.vm.machine import DriverName, Machine
 from generator.vm.network import Bridge
@@ -69,13 +70,14 @@ class Nspawn:
         name = host_name(machine.home)
         _wire(name, machine, self.network)
         try:
-            process = spawn(
-                command(name, machine, seed),
-                log=machine.console,
-                folder=machine.home,
-                # The default filter refuses calls that container engines make.
-                environment={"SYSTEMD_SECCOMP": "0"},
-            )
+            with own_groups(name):
+                process = spawn(
+                    command(name, machine, seed),
+                    log=machine.console,
+                    folder=machine.home,
+                    # The default filter refuses calls that container engines make.
+                    environment={"SYSTEMD_SECCOMP": "0"},
+                )
             return _leader(process, machine)
         finally:
             # The namespace lives on as long as the container does, and its card with it: nothing is left over.
