@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import resource
@@ -284,6 +285,7 @@ async def _serve(coordinator: Coordinator, sockets: Mapping[Listener, socket.soc
         for listener, sock in sockets.items()
     )
     hup = asyncio.Event()
+    gc.freeze()  # a large inventory stays: it is not searched for garbage again and again
     alone_do = [serve_cluster(context)] if leads else []
     tasks = tuple(asyncio.create_task(work) for work in (watch(context, tls, hup), *alone_do))
     await run(doors, settings.limits, context.bell, hup, tasks, context.metrics)

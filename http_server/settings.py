@@ -23,7 +23,7 @@ class Limits:
     longest_wait: float = 25.0
     connections: int = 4096
     connections_per_peer: int = 1024
-    requests_in_flight: int = 256
+    requests_in_flight: int = 1024
     peer_rate: tuple[float, float] = (200.0, 400.0)
     all_rate: tuple[float, float] = (2000.0, 4000.0)
     node_rate: tuple[float, float] = (10.0, 60.0)
