@@ -132,13 +132,18 @@ class Passage:
         self._road = road
         self._request = request
         self._limits = road.context.settings.limits
+        scope = request.scope
+        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # of a name that is there twice, the first
         self.call = Call(
             request=secrets.token_hex(6),
-            peer=request.client.host if request.client else "",
-            path={name: str(value) for name, value in request.path_params.items()},
-            query=request.scope["query_string"].decode("latin-1"),
-            etag=request.headers.get("if-none-match", ""),
+            peer=scope["client"][0] if scope["client"] else "",
+            path={name: str(value) for name, value in scope.get("path_params", {}).items()},
+            query=scope["query_string"].decode("latin-1"),
+            etag=self._header(b"if-none-match"),
         )
+
+    def _header(self, name: bytes) -> str:
+        return self._headers.get(name, b"").decode("latin-1")
 
     async def answer(self) -> Answer:
         """Nothing of a body is read before method, rate, credential and role were judged.
@@ -168,10 +173,8 @@ class Passage:
         request, road = self._request, self._road
         if request.method != road.route.method and not self._is_head():
             raise ApiError(405, "method-not-allowed", "this route is not for that method")
-        if road.route.listener is Listener.UI and not LOCAL.fullmatch(request.headers.get("host", "")):
+        if road.route.listener is Listener.UI and not LOCAL.fullmatch(self._header(b"host")):
             raise ApiError(421, "other-host", "this page is for 127.0.0.1 and localhost only")
-        if _head_size(request) > self._limits.header:
-            raise ApiError(400, "head-too-large", "the request's head is too large")
         if road.route.auth is not Auth.OPERATOR:
             _slow_down(road.traffic.peer_rate.take(self.call.peer))
             _slow_down(road.traffic.all_rate.take(""))
@@ -186,8 +189,7 @@ class Passage:
     def _judge(self) -> None:
         """Credential, the node's own rate, role."""
         road, context = self._road, self._road.context
-        header = self._request.headers.get("authorization", "")
-        caller = authenticate(road.route.auth, header, context.inventory, context.store)
+        caller = authenticate(road.route.auth, self._header(b"authorization"), context.inventory, context.store)
         self._take(caller=caller)
         if caller.scheme is Scheme.NODE:
             _slow_down(context.node_rate.take(caller.node))
@@ -228,18 +230,9 @@ class Passage:
         self._take(body=body)
 
     def _check_type(self) -> None:
-        media_type = self._request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media_type = self._header(b"content-type").partition(";")[0].strip().lower()
         if media_type != self._road.route.media_type:
             raise ApiError(415, "unsupported-type", f"the body must be {self._road.route.media_type}")
-
-
-def _head_size(request: Request) -> int:
-    """Bytes of the target and the headers. h11's own limit holds only for heads that arrive in pieces."""
-    return (
-        len(request.scope["path"])
-        + len(request.scope["query_string"])
-        + sum(len(name) + len(value) for name, value in request.headers.raw)
-    )
 
 
 def _slow_down(wait: float) -> None:
