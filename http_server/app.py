@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from starlette.applications import Starlette
@@ -76,6 +76,7 @@ class Road:
         self.route = route
         self.context = context
         self.traffic = traffic
+        self.where = (str(route.listener), route.method, route.path)
         self.waits = inspect.iscoroutinefunction(route.handler)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,9 +103,8 @@ class Road:
         return make_response(answer)
 
     def _tell(self, call: Call, method: str, status: int, seconds: float, cause: str) -> None:
-        route = self.route
-        self.context.metrics.answered((route.listener, route.method, route.path), status, seconds)
-        write(Line(call.peer, call.caller.node, method, route.path, status, seconds, call.request, cause))
+        self.context.metrics.answered(self.where, status, seconds)
+        write(Line(call.peer, call.caller.node, method, self.route.path, status, seconds, call.request, cause))
 
     async def _refused(self, error: ApiError, call: Call) -> None:
         """Refused credentials and roles leave an audit row, at most one a minute for each peer or node."""
@@ -166,7 +166,7 @@ class Passage:
         return await (self._counted(answer) if route.body and not route.streamed else answer)
 
     def _take(self, **known: object) -> None:
-        self.call = replace(self.call, **known)  # type: ignore[arg-type]  # fields of Call
+        self.call = self.call._replace(**known)  # type: ignore[arg-type]  # fields of Call
 
     def _admit(self) -> None:
         """What costs nothing comes first, on the loop itself."""

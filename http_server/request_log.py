@@ -4,16 +4,15 @@ import json
 import logging
 import sys
 import time
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from http_server.form import printable
 
 log = logging.getLogger("kubeseed.request")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One finished request. `route` is the table's path, never the caller's text."""
 
     peer: str

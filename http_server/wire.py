@@ -5,6 +5,8 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from http_server.errors import ApiError
 from http_server.model import Caller, Scheme
@@ -23,21 +25,20 @@ async def _nothing() -> AsyncIterator[bytes]:
     yield b""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One request that passed the limits: who asks, the route's parameters, the body, an id for the log.
 
     The body of a streamed route is in `stream`, piece by piece, and its limit is kept while it is read.
     """
 
-    caller: Caller = field(default_factory=lambda: Caller(Scheme.NONE))
+    caller: Caller = Caller(Scheme.NONE)
     request: str = ""
     peer: str = ""
-    path: Mapping[str, str] = field(default_factory=dict)
+    path: Mapping[str, str] = MappingProxyType({})
     query: str = ""
     body: bytes = b""
     etag: str = ""
-    stream: AsyncIterator[bytes] = field(default_factory=_nothing)
+    stream: AsyncIterator[bytes] = _nothing()
 
 
 @dataclass(frozen=True, slots=True)
