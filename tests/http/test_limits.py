@@ -72,6 +72,20 @@ def test_a_body_that_never_ends_is_cut_off(shared: Coordinator, worker: Machine)
         assert time.monotonic() - started < HEAD_SECONDS + 10
 
 
+def test_a_client_that_sends_no_small_packets_in_a_row_does_not_wait(shared: Coordinator) -> None:
+    """Nagle's algorithm, as in curl before 7.50.2: the request leaves once the handshake's last packet is acknowledged,
+    for which a server that had nothing to say would take 40 ms (TCP_DELACK_MIN), every time.
+    """
+    taken = []
+    for _ in range(20):
+        with connected(shared) as sock:
+            started = time.monotonic()
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert first_line(sock.recv(4096)).startswith(b"HTTP/1.1 200")
+            taken.append(time.monotonic() - started)
+    assert min(taken) < 0.03, taken
+
+
 def test_slow_connections_hold_nobody_up(shared: Coordinator, worker: Machine) -> None:
     socks = [socket.create_connection(("127.0.0.1", shared.port)) for _ in range(200)]
     try:
