@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,12 +68,14 @@ def generate(
     from generator.console import progress, show_json, show_problems
     from generator.files import render_files
     from generator.output import opened, write
+    from generator.rollover import ageing
 
     order, warnings = workspace.load_order(spec, reinstall or (), strict=strict, root=root)
     show_problems(warnings)
     with opened(out, create=True) as before, progress("generating", len(order.cluster.nodes)) as done:
         inputs = workspace.prepare(order, out, before)
         changes = write(out, render_files(inputs, done=done), order.digest)
+    show_problems(ageing(inputs.bundle, datetime.now(UTC)))
     impacts = workspace.impacts(order.cluster, changes)
     if as_json:
         show_json({**_counts(changes), "nodes": [asdict(impact) for impact in impacts]})

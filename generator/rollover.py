@@ -4,18 +4,28 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from generator.bundle import Bundle, Random
-from generator.errors import UsageError
+from generator.bundle import CERTIFICATE, Bundle, Random
+from generator.errors import Problem, Severity, UsageError
 from generator.root import begin_of, end_of, make_root
 from generator.root_step import RootStep
 
 # Nodes ask four times a day which roots there are (docs/coordinator.md).
 SPREAD = timedelta(days=1)
+REMINDER = timedelta(days=730)
 
 
 def take_step(bundle: Bundle, step: RootStep, *, now: datetime, random: Random) -> Bundle:
     """The bundle after the step; UsageError when it is not the turn of this one."""
     return _STEPS[step](bundle, now, random)
+
+
+def ageing(bundle: Bundle, now: datetime) -> tuple[Problem, ...]:
+    """A warning in the last years of the root that signs."""
+    end = end_of(bundle.root)
+    if end - now > REMINDER:
+        return ()
+    message = f"nodes believe the coordinator until {end:%F}: its root ends then"
+    return (Problem(Severity.WARNING, message, file=CERTIFICATE, hint="renew it: docs/coordinator.md, A new root"),)
 
 
 def _next(bundle: Bundle, now: datetime, random: Random) -> Bundle:

@@ -85,14 +85,24 @@ def test_every_certificate_is_renewed_and_taken_up(master: Cluster, shell: str) 
         assert fits(*client_of(machine, name))
         assert machine.path(f"etc/kubernetes/{name}.conf").stat().st_mode & 0o777 == 0o600
     assert machine.calls("systemctl").count("restart kubelet") == 1
-    stopped = [call for call in machine.calls("crictl") if call.startswith("stop")]
-    assert stopped == ["stop -t 20 id-of-kube-controller-manager", "stop -t 20 id-of-kube-scheduler"]
     ((stage, state, log),) = reports(master)
     assert (stage, state) == ("pki", "done")
     assert (
         log.count("renewed until") == len(EVERY.split()) - 1
     )  # the kubelet's client certificate went with the bootstrap
     assert "kubelet-client" not in asked_for(master)
+
+
+def test_what_reads_a_kubeconfig_once_is_restarted_and_nothing_else(master: Cluster) -> None:
+    """Two programs with a kubeconfig of their own, and one that only speaks of it."""
+    runs = "/bin/sh -c '/usr/bin/sleep 60; :' x"
+    named = f"{runs} --kubeconfig=/etc/kubernetes/scheduler.conf --leader-elect=true & one=$!"
+    other = f"{runs} --kubeconfig=/etc/kubernetes/admin.conf & two=$!"
+    speaks = f"{runs} --note=--kubeconfig=/etc/kubernetes/scheduler.conf & three=$!"
+    lives = "for process in $one $two $three; do kill -0 $process 2>/dev/null && echo lives || echo ended; done"
+    machine = master.machine
+    status, output = machine.boot("/bin/sh", "-c", f"{named}; {other}; {speaks}; {RENEW} scheduler; {lives}")
+    assert output.splitlines()[-3:] == ["ended", "lives", "lives"], (status, output)
 
 
 def test_keys_are_new_and_the_old_pair_is_kept(master: Cluster) -> None:

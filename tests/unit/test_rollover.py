@@ -10,7 +10,7 @@ import pytest
 from generator.bundle import Bundle, dump_bundle, parse_bundle, renew_bundle
 from generator.errors import LocalError, UsageError
 from generator.resource import data_root
-from generator.rollover import SPREAD, take_step
+from generator.rollover import SPREAD, ageing, take_step
 from generator.root import LIFETIME
 from generator.root_step import RootStep
 from tests.fixed import NOW, fixed_random
@@ -58,6 +58,14 @@ def test_a_step_out_of_turn_is_refused() -> None:
 def test_who_waited_until_the_root_was_over_need_not_wait_for_the_next() -> None:
     both = step(fresh(), "next", LIFETIME.days + 1)
     assert step(both, "switch", LIFETIME.days + 1).root == both.other
+
+
+def test_a_root_in_its_last_two_years_is_told() -> None:
+    assert ageing(fresh(), NOW + timedelta(days=LIFETIME.days - 731)) == ()
+    (told,) = ageing(fresh(), NOW + timedelta(days=LIFETIME.days - 729))
+    assert "until 2035-12-31" in told.message
+    renewed = step(step(fresh(), "next", LIFETIME.days - 9), "switch", LIFETIME.days - 7)
+    assert ageing(renewed, NOW + LIFETIME) == ()
 
 
 def test_the_other_root_comes_back_as_it_was_and_whole_or_not_at_all() -> None:
