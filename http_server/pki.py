@@ -110,7 +110,7 @@ def parse_request(pem: bytes) -> PublicKey:
         request = x509.load_pem_x509_csr(pem)
         public = request.public_key()
         signed = request.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise RequestError("the body is not a PEM certificate request (PKCS #10)") from None
     if not signed:
         raise RequestError("the request is not signed by its own key")

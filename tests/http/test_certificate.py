@@ -1,5 +1,6 @@
 """Certificates: names, usages and validity come from the inventory; a request gives nothing but its public key."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -93,16 +94,22 @@ def test_each_kind_is_under_its_own_authority(coordinator: Coordinator) -> None:
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authorities[authority]))
 
 
+def der(pem: bytes) -> bytes:
+    return x509.load_pem_x509_csr(pem).public_bytes(serialization.Encoding.DER)
+
+
 def tampered() -> bytes:
     """A request whose signature is another key's."""
-    good, other = request(p256()), request(p256())
-    from cryptography.hazmat.primitives.serialization import Encoding
+    return pem_of(der(request(p256()))[:-60] + der(request(p256()))[-60:])
 
-    der, stolen = (x509.load_pem_x509_csr(pem).public_bytes(Encoding.DER) for pem in (good, other))
-    forged = der[:-60] + stolen[-60:]
-    import base64
 
-    body = base64.encodebytes(forged).decode()
+def of_version(number: int) -> bytes:
+    """PKCS #10 knows version 0 only (RFC 2986)."""
+    return pem_of(der(request(p256())).replace(b"\x02\x01\x00", bytes((2, 1, number)), 1))
+
+
+def pem_of(data: bytes) -> bytes:
+    body = base64.encodebytes(data).decode()
     return f"-----BEGIN CERTIFICATE REQUEST-----\n{body}-----END CERTIFICATE REQUEST-----\n".encode()
 
 
@@ -113,6 +120,7 @@ UNUSABLE = {
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ),
     "forged": tampered(),
+    "version 5": of_version(5),
     "rsa 1024": request(rsa.generate_private_key(65537, 1024)),  # noqa: S505 - it must be refused
     "p-521": request(ec.generate_private_key(ec.SECP521R1())),
     "p-224": request(ec.generate_private_key(ec.SECP224R1())),
