@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from http_server.errors import StartError
 from http_server.private_file import FOLDER, create_private
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -23,10 +24,13 @@ def make_shared(folder: Path, count: int) -> None:
     kill whoever counts in a file that is mapped into memory.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(FOLDER)
-    for kind in KINDS:
-        for number in range(count):
-            create_private(folder / f"{kind}_{number}.db", bytes(ROOM))
+    try:
+        folder.mkdir(FOLDER)
+        for kind in KINDS:
+            for number in range(count):
+                create_private(folder / f"{kind}_{number}.db", bytes(ROOM))
+    except OSError as error:
+        raise StartError(f"{folder} cannot be written: {error.strerror}", "the workers count together there") from None
 
 
 def count_in(folder: Path, number: int) -> None:

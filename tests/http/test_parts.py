@@ -23,6 +23,7 @@ from http_server.errors import StartError
 from http_server.identity import Identity, ServerTls, server_profile
 from http_server.inventory import InventoryError, parse_inventory
 from http_server.limit import MOST_KEYS, Rate
+from http_server.metrics import make_shared
 from http_server.pki import Authority, AuthorityError, load_authority
 from http_server.secret import Secret
 from http_server.settings import EtcdAddress, Listen, parse_listen, parse_store
@@ -189,6 +190,18 @@ def test_packed_members_are_made_once_and_do_not_grow() -> None:
     get("large", 5000)
     get("large", 5000)
     assert made[5:] == ["large", "large"]
+
+
+def test_where_workers_count_is_private_and_whole(tmp_path: Path) -> None:
+    """As large as they will ever be, so that a disk that is full later kills nobody who counts (SIGBUS)."""
+    for count in (3, 2):
+        make_shared(tmp_path / "metrics", count)
+        files = [file.stat() for file in (tmp_path / "metrics").iterdir()]
+        assert len(files) == 3 * count
+        assert all(file.st_size > 2**18 and file.st_mode & 0o077 == 0 for file in files)
+    (tmp_path / "file").touch()
+    with pytest.raises(StartError, match="cannot be written"):
+        make_shared(tmp_path / "file" / "metrics", 2)
 
 
 def test_an_archive_is_what_tar_reads() -> None:
