@@ -26,6 +26,7 @@ def boots_machines(item: pytest.Item) -> bool:
     return any(item.get_closest_marker(name) for name in MACHINES)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests are spread over processes, one of them boots the machines; a module of the others stays together."""
     for item in items:
