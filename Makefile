@@ -29,7 +29,7 @@ test: $(VENV)/.test packages ## Everything but the long cluster scenarios; insta
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(SUDO) $(PY) -m pytest -m "not cluster and not metal and not bench" -n 2 --dist loadgroup --benchmark-disable
+	$(SUDO) $(PY) -m pytest -m "not cluster and not metal and not bench" -n 2 --benchmark-disable
 
 test-cluster: $(VENV)/.test packages ## Real kubeadm on real nodes; builds Kubernetes once (root or sudo)
 	$(SUDO) $(PY) -m pytest -m "cluster or cluster_core" -s --build-kubernetes $(TIMED)

@@ -6,6 +6,8 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.lab.image import debian_image
 from tests.lab.installed import ROOT, installed_kubeseed
@@ -13,6 +15,7 @@ from tests.lab.run import Run, begin, clear
 
 ARTEFACTS = ROOT / "test-artefacts"
 MACHINES = ("vm", "cluster", "cluster_core", "metal")
+FOLDERS_OF_MACHINES = ("tests/cluster/", "tests/pxe/", "tests/vm/")
 KEPT = ("*.log", "*.json", "*.yaml", "out/vm/*/*.log")
 
 
@@ -21,17 +24,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--build-kubernetes", action="store_true", help="build Kubernetes when it is not in the cache")
 
 
-def boots_machines(item: pytest.Item) -> bool:
-    """Whether a test boots real machines, which it does one after the other."""
-    return any(item.get_closest_marker(name) for name in MACHINES)
+class Spread(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Tests spread over processes: one of them boots the machines; a module of the others stays together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return "machines" if module.startswith(FOLDERS_OF_MACHINES) else module
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests are spread over processes, one of them boots the machines; a module of the others stays together."""
-    for item in items:
-        name = "machines" if boots_machines(item) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(name))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Spread | None:
+    """For `-n 2`, unless `--dist` asks for something else."""
+    return Spread(config, log) if config.getvalue("dist") == "load" else None
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +78,6 @@ def keep_logs(folder: Path, name: str) -> Path:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test of the lab names the folder with the logs."""
     report = yield
-    if report.failed and boots_machines(item):
+    if report.failed and any(item.get_closest_marker(name) for name in MACHINES):
         report.sections.append(("lab", f"logs are kept in {ARTEFACTS}"))
     return report
