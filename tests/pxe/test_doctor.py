@@ -134,7 +134,7 @@ def test_the_command(tmp_path: Path) -> None:
     log.write_text(f"{FAULT}\n{IGNORED}\n")
     (tmp_path / "serve.log").write_text("")
     options = ["--dnsmasq-log", str(log), "--coordinator-log", str(tmp_path / "serve.log")]
-    shown = CliRunner().invoke(app, ["pxe", "doctor", str(tmp_path), *options])
+    shown = CliRunner().invoke(app, ["pxe", "doctor", str(tmp_path), *options], env={"COLUMNS": "200"})
     assert shown.exit_code == 0, shown.output
     assert "no coordinator serves" in shown.output
     assert "dnsmasq cannot work: failed to bind" in shown.output
