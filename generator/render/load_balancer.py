@@ -103,6 +103,10 @@ def _health_check() -> dict[str, Data]:
         "timeout": "10s",
         "interval": "5s",
         "no_traffic_interval": "5s",
+        # One that is down is looked at every second: kubeadm and the kubelet of a new master wait for it.
+        "unhealthy_interval": "1s",
+        "unhealthy_edge_interval": "1s",
+        "healthy_edge_interval": "1s",
         "unhealthy_threshold": 2,
         "healthy_threshold": 2,
         "http_health_check": {"host": "kubernetes", "path": "/healthz"},
