@@ -73,14 +73,15 @@ epoch() { cat "$VAR/epoch" 2>/dev/null || echo 0; }
 uptime_seconds() { read -r up _ </proc/uptime && echo "${up%%.*}"; }
 sha256() { sha256sum "$1" | cut -c1-64; }
 
-# within SECONDS COMMAND... : waits until the command succeeds.
+# within SECONDS COMMAND... : waits until the command succeeds; most of what has just been started needs a moment only.
 within() {
-  left=$1
+  left=$1 nap=0.2
   shift
   until "$@"; do
     left=$((left - 1))
     [ "$left" -gt 0 ] || return 1
-    sleep 1
+    sleep "$nap"
+    nap=1
   done
 }
 

@@ -39,10 +39,15 @@ def test_it_is_ready(alone: Cluster) -> None:
 
 
 def test_its_control_plane_is_healthy(alone: Cluster) -> None:
-    told = alone.kubectl("m1", "get", "pods", "-n", "kube-system", "-o", "jsonpath={.items[*].metadata.name}")
-    for part in ("etcd-m1", "kube-apiserver-m1", "kube-controller-manager-m1", "kube-scheduler-m1"):
-        assert part in told.split()
+    parts = {f"{part}-m1" for part in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")}
+    # The kubelet tells of the pods of its manifests with the next look at each, which may be a minute away.
+    until("all of it is among the pods", lambda: parts <= pods(alone), 150)
     alone.until_healthy(["m1"])
+
+
+def pods(cluster: Cluster) -> set[str]:
+    told = cluster.kubectl("m1", "get", "pods", "-n", "kube-system", "-o", "jsonpath={.items[*].metadata.name}")
+    return set(told.split())
 
 
 def test_secrets_in_etcd_are_encrypted(alone: Cluster) -> None:

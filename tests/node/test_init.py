@@ -8,6 +8,7 @@ import pytest
 from tests.node.cluster import (
     KINDS,
     KUBECONFIGS,
+    STAGE,
     STAGES,
     Cluster,
     Epoch,
@@ -32,8 +33,8 @@ def test_the_first_master_makes_the_cluster(cluster: Cluster, shell: str) -> Non
     assert status == 0, output
     assert kubeadm(machine) == ["init"]
     assert machine.calls("kubeadm")[0] == (
-        "init --config /etc/kubeseed/kubeadm/init.yaml --skip-phases=bootstrap-token --skip-token-print"
-        " --experimental-patches=/etc/kubeseed/kubeadm/patches"
+        "init --config /etc/kubeseed/kubeadm/init.yaml --skip-phases=bootstrap-token"
+        " --skip-token-print --experimental-patches=/etc/kubeseed/kubeadm/patches"
     )
     assert json.loads(machine.read("etc/kubeseed/kubeadm/patches/etcd+strategic.json"))
     skipped = {"load-balancer", "etcd", "join"}
@@ -189,3 +190,26 @@ def test_a_new_epoch_replaces_keys_and_certificates(cluster: Cluster) -> None:
     certificate, _ = client_of(machine, "admin")
     certificate.verify_directly_issued_by(cluster.epoch.kubernetes.certificate)
     assert machine.read("var/lib/kubeseed/epoch") == "2"
+
+
+def test_the_kubelet_reads_the_certificate_that_it_renews_from_its_next_start_on(cluster: Cluster) -> None:
+    machine = cluster.machine
+    assert machine.boot()[0] == 0
+    machine.write("var/lib/kubelet/pki/kubelet-client-current.pem", "pem")
+    user = "- name: default-auth\n  user:\n    client-certificate-data: Y2VydA==\n    client-key-data: a2V5\n"
+    machine.write("etc/kubernetes/kubelet.conf", user, 0o600)
+    status, output = machine.boot(f"{STAGE}/init", "apply")
+    assert status == 0, output
+    current = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+    assert f"    client-certificate: {current}\n    client-key: {current}\n" in machine.read(
+        "etc/kubernetes/kubelet.conf"
+    )
+    assert stat.S_IMODE(machine.path("etc/kubernetes/kubelet.conf").stat().st_mode) == 0o600
+
+
+def test_a_single_master_starts_its_kubelet_once(cluster: Cluster) -> None:
+    machine = cluster.machine
+    cluster.rules["/v1/backends"] = lambda _: Answer(200, b"127.0.0.1:6443\n", {"ETag": '"1"'})
+    status, output = machine.boot()
+    assert status == 0, output
+    assert "--skip-phases=bootstrap-token,kubelet-finalize" in machine.calls("kubeadm")[0]
