@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(5400)]
 
 SHAPE = Shape("q", driver="qemu")
 PATIENCE = 1800
-OVERHEAD = 2.2
+OVERHEAD = 1.8
 
 
 def test_it_is_ready_beside_one_that_is_made_by_hand(by_hand: float, made: Cluster) -> None:
