@@ -1,5 +1,6 @@
 """Knows the coordinator's commands. Heavy modules are imported inside them, so that `kubeseed --help` stays quick."""
 
+import os
 import re
 import shutil
 import sys
@@ -17,6 +18,7 @@ from http_server.settings import Listen, Out, Settings, parse_listen, parse_loca
 
 ENVIRONMENT = 3
 USAGE = 2
+PIPE_WIDTH = 300
 
 OutFolder = Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `generate` wrote.", show_default=False)]
 StoreOption = Annotated[
@@ -156,7 +158,10 @@ def _show(look: Callable[[], dict[str, object]], out: str, *, watch: bool) -> No
     from http_server.table import status_view
 
     if not watch:
-        Console(soft_wrap=not sys.stdout.isatty()).print(status_view(look(), out))
+        piped = not sys.stdout.isatty()
+        # A pipe has no width, unless COLUMNS, which rich reads itself, gives it one.
+        width = PIPE_WIDTH if piped and "COLUMNS" not in os.environ else None
+        Console(soft_wrap=piped, width=width).print(status_view(look(), out))
         return
     with Live(status_view(look(), out), refresh_per_second=1) as live:
         try:

@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.markup import escape
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +15,8 @@ COLOURS = {
     "done": "green", "skipped": "dim", "started": "cyan", "failed": "yellow", "stopped": "red",
     "bound": "green", "closed": "green", "pending": "magenta", "revoked": "red", "issued": "dim",
 }  # fmt: skip
+# More than any table of stages takes: what it would like to be is measured within this.
+_ANY_WIDTH = 1000
 
 
 def status_view(status: Mapping[str, Any], out: str) -> RenderableType:
@@ -24,7 +26,7 @@ def status_view(status: Mapping[str, Any], out: str) -> RenderableType:
     slot = f", {status['slot']['node']} is joining" if status["slot"] else ""
     return Group(
         Text(head + slot),
-        _nodes(status),
+        _Nodes(status),
         *_backup(status),
         *map(Text, (*advice(status, out), *boot_lines(status, out))),
     )
@@ -40,13 +42,38 @@ def _backup(status: Mapping[str, Any]) -> Iterator[Text]:
         yield Text("no backup has arrived yet", "red")
 
 
-def _nodes(status: Mapping[str, Any]) -> Table:
-    shown = [stage for stage in status["stages"] if any(stage in node["stages"] for node in status["nodes"].values())]
-    table = Table("node", "roles", "enrolment", *shown)
-    for name, node in status["nodes"].items():
-        cells = (_cell(node["stages"].get(stage)) for stage in shown)
-        table.add_row(escape(name), escape(",".join(node["roles"])), _coloured(node["state"], node["state"]), *cells)
-    return table
+class _Nodes:
+    """Nodes by stages with seconds: a column for each stage where they fit side by side, else all in one that wraps."""
+
+    def __init__(self, status: Mapping[str, Any]) -> None:
+        self._nodes: Mapping[str, Any] = status["nodes"]
+        reported = {stage for node in self._nodes.values() for stage in node["stages"]}
+        self._stages = [stage for stage in status["stages"] if stage in reported]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        wide = self._wide()
+        fits = Measurement.get(console, options.update(max_width=_ANY_WIDTH), wide).maximum <= options.max_width
+        yield wide if fits else self._narrow()
+
+    def _wide(self) -> Table:
+        table = Table("node", "roles", "enrolment", *self._stages)
+        for name, node in self._nodes.items():
+            table.add_row(*_head(name, node), *(_cell(node["stages"].get(stage)) for stage in self._stages))
+        return table
+
+    def _narrow(self) -> Table:
+        table = Table("node", "roles", "enrolment", "stages")
+        for column in table.columns[:3]:
+            column.no_wrap = True
+        for name, node in self._nodes.items():
+            reported = (stage for stage in self._stages if stage in node["stages"])
+            told = (Text.assemble(f"{stage} ", _cell(node["stages"][stage])) for stage in reported)
+            table.add_row(*_head(name, node), Text(", ").join(told))
+        return table
+
+
+def _head(name: str, node: Mapping[str, Any]) -> tuple[Text, Text, Text]:
+    return Text(name), Text(",".join(node["roles"])), _coloured(node["state"], node["state"])
 
 
 def _cell(stage: Mapping[str, Any] | None) -> Text:

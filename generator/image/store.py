@@ -19,7 +19,6 @@ from generator.disk import describe
 from generator.errors import LocalError
 
 FORMAT = 1
-DEFAULT_FOLDER = Path("/var/lib/kubeseed/images")
 
 
 @dataclass(frozen=True, slots=True)
