@@ -79,6 +79,7 @@ def version() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 good, 1 the spec is wrong, 2 the command line is wrong, 3 the environment is."""
+    _open_closed_streams()
     try:
         app(arguments)
     except KubeseedError as error:
@@ -91,15 +92,26 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(ExitCode.GOOD)
 
 
+def _open_closed_streams() -> None:
+    """Who starts a program with its output closed (`>&-`) wants to see nothing."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+
+
 def _give_up(error: Exception) -> NoReturn:
-    """A fault of kubeseed itself. Its message stays unsaid, because it could quote a secret."""
+    """What the system refused, or a fault of kubeseed itself: its message stays unsaid, it could quote a secret."""
     if os.environ.get(DEBUG):
         raise error
-    typer.echo(
-        f"error: kubeseed failed with {type(error).__name__}; this is a fault in kubeseed.\n"
-        f"hint: run it again with {DEBUG}=1 and report what it prints; look through it for secrets first",
-        err=True,
-    )
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        typer.echo(f"{place}error: reading or writing failed: {error.strerror}", err=True)
+    else:
+        typer.echo(
+            f"error: kubeseed failed with {type(error).__name__}; this is a fault in kubeseed.\n"
+            f"hint: run it again with {DEBUG}=1 and report what it prints; look through it for secrets first",
+            err=True,
+        )
     sys.exit(ExitCode.ENVIRONMENT)
 
 

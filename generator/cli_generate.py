@@ -121,23 +121,35 @@ def _tell(out: Path, cluster: Cluster, changes: Changes, impacts: Sequence[Impac
 
 
 def _tell_next(out: Path, cluster: Cluster) -> None:
-    from generator.console import say, show_table
+    """The roads from here. A command has a line of its own: no terminal is too narrow to copy it."""
+    from generator.console import say
 
-    boot = cluster.coordinator.boot_url or "http://COORDINATOR:8080"
-    say("\nnext:")
-    rows = (
-        ("  serve", f"kubeseed serve {out}", "the coordinator; nodes ask it at first boot"),
-        ("  watch", f"kubeseed status {out} --watch", "nodes by stages, live"),
-        ("  disc", f"kubeseed iso {out} -o DIR", "a NoCloud disc for each node; it holds the node's secret"),
+    steps = (
+        ("serve", f"kubeseed serve {out}", "the coordinator; nodes ask it at first boot"),
+        ("watch", f"kubeseed status {out} --watch", "nodes by stages, live"),
+        ("disc", f"kubeseed iso {out}", "a NoCloud disc for each node; it holds the node's secret"),
         (
-            "  URL",
-            f"ds=nocloud-net;s={boot.rstrip('/')}/seed/NODE/",
+            "URL",
+            f"ds=nocloud-net;s={_boot_url(cluster)}/seed/NODE/",
             "kernel argument; no secret: approve the node on arrival",
         ),
-        ("  PXE", *_network_boot(out, cluster)),
-        ("  try", f"kubeseed vm up {out} --image PATH", "the nodes as virtual machines here"),
+        ("PXE", *_network_boot(out, cluster)),
+        ("try", f"kubeseed vm up {out} --image PATH", "the nodes as virtual machines here"),
     )
-    show_table(("", "", ""), rows)
+    say("\nnext:")
+    for name, command, meaning in steps:
+        say(f"  {name:<6} {command}\n         {meaning}")
+
+
+def _boot_url(cluster: Cluster) -> str:
+    """The spec's, or where `kubeseed serve` listens for booting machines when it is told nothing else."""
+    from urllib.parse import urlsplit
+
+    coordinator = cluster.coordinator
+    if coordinator.boot_url:
+        return coordinator.boot_url.rstrip("/")
+    host = urlsplit(coordinator.all_urls[0]).hostname or ""
+    return f"http://{f'[{host}]' if ':' in host else host}:8080"
 
 
 def _network_boot(out: Path, cluster: Cluster) -> tuple[str, str]:

@@ -16,8 +16,9 @@ def iso(
     nodes: Nodes = None,
     *,
     folder: Annotated[
-        Path, typer.Option("-o", "--out", metavar="DIR", help="Where the discs go, as NODE.iso.", show_default=False)
-    ],
+        Path | None,
+        typer.Option("-o", "--out", metavar="DIR", help="Where the discs go, as NODE.iso. Default: OUT/discs."),
+    ] = None,
 ) -> None:
     """Write seeds as discs that cloud-init finds.
 
@@ -29,13 +30,14 @@ def iso(
     from generator.output import opened
     from generator.workspace import read_seed, seed_names
 
+    target = folder or out / "discs"
     with opened(out):
         for name in seed_names(out, nodes or ()):
             disc = seed_iso(read_seed(out, name))
-            with describe(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-                replace_file(folder / f"{name}.iso", disc)
-            say(str(folder / f"{name}.iso"))
+            with describe(target):
+                target.mkdir(parents=True, exist_ok=True)
+                replace_file(target / f"{name}.iso", disc)
+            say(str(target / f"{name}.iso"))
 
 
 def hash_password() -> None:

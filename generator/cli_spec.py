@@ -18,7 +18,9 @@ def new(
         Path | None, typer.Argument(metavar="FILE", help="Where to write it. Default: standard output.")
     ] = None,
     *,
-    example: Annotated[str, typer.Option(metavar="NAME", help="What to start from: minimal or ha.")] = "minimal",
+    example: Annotated[
+        str, typer.Option(metavar="NAME", help="What to start from: minimal, ha or starter.")
+    ] = "minimal",
 ) -> None:
     """Start a cluster spec from an example."""
     from generator.console import say
@@ -26,7 +28,7 @@ def new(
     from generator.example import load_example
 
     text = load_example(example)
-    if file is None:
+    if file is None or file == Path("-"):
         say(text.rstrip("\n"))
         return
     create_file(file, text.encode())

@@ -73,12 +73,12 @@ def read_bytes(path: Path, what: str) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(LIMIT + 1)
-            size = max(path.stat().st_size, len(content))
     except OSError as error:
         raise LocalError.because(f"cannot read the {what}: {error.strerror}", file=str(path)) from error
     if len(content) > LIMIT:
-        message = f"the file is {size / 1e6:.0f} MB; the {what} may have {LIMIT // 10**6} MB at most"
-        raise SpecError.because(message, file=str(path))
+        raise SpecError.because(
+            f"the file has more than {LIMIT // 10**6} MB, the most a {what} may have", file=str(path)
+        )
     return content
 
 

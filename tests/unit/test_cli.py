@@ -71,6 +71,8 @@ def test_generate_says_what_each_node_needs(kubeseed: Kubeseed, tmp_path: Path) 
     assert "5 of 5 nodes concerned" in first.out
     steps = first.out.partition("next:")[2]
     assert re.findall(r"^  (\w+) ", steps, re.MULTILINE) == ["serve", "watch", "disc", "URL", "PXE", "try"]
+    assert f"\n  disc   kubeseed iso {tmp_path}/out\n" in steps
+    assert "\n  URL    ds=nocloud-net;s=http://192.168.77.2:8080/seed/NODE/\n" in steps
     again = kubeseed("generate", HA, "-o", tmp_path / "out")
     assert "0 files written, 0 removed, 0 of 5 nodes concerned" in again.out
 
@@ -139,9 +141,7 @@ def test_a_good_spec_is_told(kubeseed: Kubeseed) -> None:
     assert kubeseed("validate", HA) == Done(0, f"{HA} is good\n", "")
 
 
-@pytest.mark.parametrize(
-    "words", [["frobnicate"], ["generate"], ["generate", HA], ["generate", HA, "-o"], ["iso", "x"]]
-)
+@pytest.mark.parametrize("words", [["frobnicate"], ["generate"], ["generate", HA], ["generate", HA, "-o"], ["iso"]])
 def test_a_wrong_command_line_ends_with_2(kubeseed: Kubeseed, words: list[str]) -> None:
     assert kubeseed(*words).status == ExitCode.USAGE
 
@@ -211,6 +211,25 @@ def test_discs_are_made_for_the_nodes_asked_for(kubeseed: Kubeseed, tmp_path: Pa
     assert kubeseed("iso", tmp_path / "out", "../m1", "-o", tmp_path / "discs").status == ExitCode.USAGE
 
 
+def test_discs_go_below_the_folder_when_nothing_else_is_said(kubeseed: Kubeseed, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    kubeseed("generate", HA, "-o", out)
+    assert kubeseed("iso", out, "m1").out == f"{out}/discs/m1.iso\n"
+    assert (out / "discs/m1.iso").stat().st_mode & 0o777 == 0o600
+    assert "0 files written, 0 removed" in kubeseed("generate", HA, "-o", out).out
+    assert (out / "discs/m1.iso").exists()
+
+
+@pytest.mark.parametrize("words", ["new", "validate profiles/cluster/ha.yaml", "schema", "profiles"])
+def test_an_output_that_is_full_or_closed_is_no_fault_of_kubeseed(words: str) -> None:
+    command = f"{Path(sys.executable).with_name('kubeseed')} {words}"
+    full = subprocess.run(["sh", "-c", f"{command} > /dev/full"], check=False, capture_output=True, text=True, cwd=ROOT)
+    told = "error: reading or writing failed: No space left on device\n"
+    assert (full.returncode, full.stderr) == (ExitCode.ENVIRONMENT, told)
+    closed = subprocess.run(["sh", "-c", f"{command} >&-"], check=False, capture_output=True, text=True, cwd=ROOT)
+    assert (closed.returncode, closed.stderr) == (ExitCode.GOOD, "")
+
+
 def test_seeds_have_their_four_files(kubeseed: Kubeseed, tmp_path: Path) -> None:
     kubeseed("generate", MINIMAL, "-o", tmp_path / "out")
     assert set(workspace.read_seed(tmp_path / "out", "m1")) == set(FILES)
@@ -257,7 +276,7 @@ def test_a_new_spec_is_good_and_never_replaces_one(kubeseed: Kubeseed, tmp_path:
     assert kubeseed("new", tmp_path / "a.yaml", "--example", "ha").status == ExitCode.GOOD
     assert (tmp_path / "a.yaml").read_text() == Path(HA).read_text()
     assert kubeseed("new", tmp_path / "a.yaml").status == ExitCode.ENVIRONMENT
-    assert kubeseed("new").out == Path(MINIMAL).read_text()
+    assert kubeseed("new").out == kubeseed("new", "-").out == Path(MINIMAL).read_text()
     assert "did you mean minimal?" in kubeseed("new", "--example", "minimall").err
 
 

@@ -179,7 +179,7 @@ def test_a_table_that_is_not_there_is_told_where_it_is_named(tmp_path: Path) -> 
     ):
         load_spec(spec)
     (tmp_path / "rack.csv").write_bytes(b"x" * (LIMIT + 1))
-    with pytest.raises(SpecError, match="the table may have 20 MB at most"):
+    with pytest.raises(SpecError, match="more than 20 MB, the most a table may have"):
         load_spec(spec)
 
 
