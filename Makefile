@@ -44,8 +44,9 @@ bench: $(VENV)/.test ## Measure, each figure beside a yardstick of the same run
 proof: $(VENV)/.test packages ## Write profiles/proven.json: what tests show of each operating system (root or sudo; boots machines)
 	$(SUDO) env KUBESEED_PROOF=1 $(PY) -m pytest -m proves
 
-golden: $(VENV)/.test ## Write the golden trees anew; look at the diff before you commit it
+golden: $(VENV)/.test ## Write golden trees, expected texts and docs/spec.md anew; look at the diff before you commit it
 	$(PY) -m tests.golden.regenerate
+	UPDATE_GOLDEN=1 $(PY) -m pytest -q tests/unit/test_invalid_specs.py tests/unit/test_explain.py tests/unit/test_importer.py
 
 clean: ## Remove what make made here (caches outside the tree stay)
 	rm -rf $(VENV) out dist build test-artefacts .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -14,7 +14,7 @@ from generator.parse.nodes import Layout, Read, lay_out
 from generator.parse.preset import apply_preset
 from generator.parse.translate import translate
 from generator.profile import Profile, load_profiles
-from generator.source import Source, parse_source, read_source, read_table
+from generator.source import Source, read_bytes, read_table, survey_source
 from generator.spec.cluster import Cluster
 
 Parsed = tuple[Cluster, tuple[Problem, ...]]
@@ -33,7 +33,8 @@ def load_spec(path: Path, *, strict: bool = False) -> Loaded:
 
     `strict` makes every warning an error.
     """
-    layout = _layout(read_source(path), lambda name: read_table(path.parent / name))
+    source = survey_source(read_bytes(path, "spec"), str(path))
+    layout = _layout(source, lambda name: read_table(path.parent / name))
     cluster, problems = _cluster(layout, load_profiles(), strict=strict)
     return Loaded(apply_preset(cluster, load_mirrors()[cluster.packages.preset]), problems, layout.digest)
 
@@ -56,7 +57,7 @@ def parse_cluster(
     read: Read = _no_tables,
 ) -> Parsed:
     """As `load_cluster`, from text that is already here; `read` opens tables. Touches no disk itself."""
-    return _cluster(_layout(parse_source(text.encode(), file), read), profiles, strict=strict)
+    return _cluster(_layout(survey_source(text.encode(), file), read), profiles, strict=strict)
 
 
 def _layout(source: Source, read: Read) -> Layout:
@@ -66,10 +67,13 @@ def _layout(source: Source, read: Read) -> Layout:
 
 
 def _cluster(layout: Layout, profiles: Mapping[str, Profile], *, strict: bool) -> Parsed:
+    twice = layout.source.twice
     try:
         cluster = Cluster.model_validate(layout.data)
     except ValidationError as error:
-        raise SpecError(_sorted(layout.folded(translate(error, layout)), layout)) from None
+        raise SpecError(_sorted((*twice, *layout.folded(translate(error, layout))), layout)) from None
+    if twice:  # rules would judge a cluster that may not be the one that is meant
+        raise SpecError(twice)
     told = (
         layout.problem(finding.path, finding.message, finding.hint, finding.severity)
         for finding in check_cluster(cluster, profiles)

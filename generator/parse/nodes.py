@@ -113,7 +113,7 @@ def lay_out(source: Source, read: Read) -> Layout:
     if len(nodes) > LARGEST:
         problems.append(source.problem(("nodes",), f"these are {len(nodes)} nodes; a spec has at most {LARGEST}"))
     if problems:
-        raise SpecError(problems)
+        raise SpecError((*source.twice, *problems))
     tables = {id(origin.table): origin.table for origin in origins if origin.table}
     return Layout(source, {**data, "nodes": nodes}, tuple(origins), tuple(tables.values()))
 

@@ -1,8 +1,8 @@
 """Knows how a file becomes a Source, and everything that can be wrong with it before a key is looked at."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -28,11 +28,12 @@ class Source:
     root: Place
     secrets: Mapping[int, Sequence[Span]] = field(default_factory=dict)
     digest: str = ""
+    twice: tuple[Problem, ...] = ()
 
     def problem(self, path: SpecPath, message: str, hint: str = "", severity: Severity = Severity.ERROR) -> Problem:
         """A problem at `path`: at its value, or at what should hold it; without a place when nothing of it is there."""
         place, found = self.root.find(path)
-        if place is self.root and path:
+        if place is self.root and len(path) > 1:
             return Problem(severity, message, dotted(path), self.file, hint=hint)
         return self._shown(place.value if found else place.key, path, message, hint, severity)
 
@@ -47,8 +48,8 @@ class Source:
         return self._shown(self.root.find(cell)[0].value, path, message, hint, severity)
 
     def fault_problem(self, fault: Fault) -> Problem:
-        """A problem with the text, not with a key."""
-        return self._shown(fault.position, (), fault.message, fault.hint, Severity.ERROR)
+        """A problem with the text."""
+        return self._shown(fault.position, fault.path, fault.message, fault.hint, Severity.ERROR)
 
     def _shown(self, at: Position, path: SpecPath, message: str, hint: str, severity: Severity) -> Problem:
         return Problem(
@@ -94,6 +95,14 @@ def digest_of(content: bytes) -> str:
 
 def parse_source(content: bytes, file: str) -> Source:
     """The spec in `content`; `file` is the name that problems show."""
+    source = survey_source(content, file)
+    if source.twice:
+        raise SpecError(source.twice)
+    return source
+
+
+def survey_source(content: bytes, file: str) -> Source:
+    """As `parse_source`, but with keys that are there twice: they are told in `twice`, and the first one counts."""
     text = decoded(content, file, "YAML")
     reader = TreeReader(text)
     lines = split_lines(text)
@@ -104,13 +113,16 @@ def parse_source(content: bytes, file: str) -> Source:
     except yaml.YAMLError as error:
         faults = [*reader.faults, _syntax_fault(error)]
     else:
-        faults = reader.faults
-    if not faults:
-        return Source(file, lines, value.data, value.place, by_line(reader.secrets), digest_of(content))
-    unread = Source(
-        file, lines, None, Place(Position(0, 0), Position(0, 0)), by_line((*reader.secrets, *suspects(lines)))
-    )
-    raise SpecError(unread.fault_problem(fault) for fault in faults)
+        source = Source(file, lines, value.data, value.place, by_line(reader.secrets), digest_of(content))
+        return replace(source, twice=tuple(map(source.fault_problem, reader.faults)))
+    raise _unread(file, lines, faults, reader.secrets)
+
+
+def _unread(file: str, lines: tuple[str, ...], faults: Iterable[Fault], secrets: Iterable[Span] = ()) -> SpecError:
+    """What is wrong with a text of which no tree can be made; whatever may be a secret in it is starred."""
+    start = Position(0, 0)
+    source = Source(file, lines, None, Place(start, start), by_line((*secrets, *suspects(lines))))
+    return SpecError(map(source.fault_problem, faults))
 
 
 def decoded(content: bytes, file: str, wanted: str) -> str:
@@ -120,14 +132,18 @@ def decoded(content: bytes, file: str, wanted: str) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise SpecError.because(f"line {line} is not UTF-8", file=file, hint="save the file as UTF-8") from error
+        fault = _fault_at(content[: error.start].decode("utf-8-sig"), "this is not UTF-8", "save the file as UTF-8")
+        raise _unread(file, split_lines(content.decode("utf-8-sig", "replace")), [fault]) from error
     if found := _FORBIDDEN.search(text):
-        line = len(split_lines(text[: found.start()]))
-        raise SpecError.because(
-            f"line {line} holds the control character U+{ord(found[0]):04X}", file=file, hint="remove it"
-        )
+        message = f"the control character U+{ord(found[0]):04X} stands here"
+        raise _unread(file, split_lines(text), [_fault_at(text[: found.start()], message, "remove it")])
     return text
+
+
+def _fault_at(before: str, message: str, hint: str) -> Fault:
+    """A fault of what follows the text `before`."""
+    lines = split_lines(before)
+    return Fault(Position(len(lines) - 1, len(lines[-1])), message, hint)
 
 
 def _syntax_fault(error: yaml.YAMLError) -> Fault:

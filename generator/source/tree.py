@@ -23,7 +23,7 @@ from yaml.events import (
     StreamStartEvent,
 )
 
-from generator.source.place import Place, Position, Span, is_secret_key
+from generator.source.place import Place, Position, Span, SpecPath, is_secret_key
 from generator.value import quoted
 
 MAX_DEPTH = 32
@@ -39,6 +39,7 @@ class Fault(NamedTuple):
     position: Position
     message: str
     hint: str = ""
+    path: SpecPath = ()
 
 
 class FaultError(Exception):
@@ -66,7 +67,7 @@ def _stop(event: Event, message: str, hint: str = "") -> FaultError:
 
 
 class TreeReader:
-    """Reads one document. `faults` and `secrets` fill up on the way."""
+    """Reads one document. `faults`, after which reading goes on, and `secrets` fill up on the way."""
 
     def __init__(self, text: str) -> None:
         self._loader = yaml.CSafeLoader(text)
@@ -74,6 +75,7 @@ class TreeReader:
         self._depth = 0
         self._secret_depth = 0
         self._values = 0
+        self._path: list[str | int] = []
         self._read: dict[type[Event], Callable[..., Value]] = {
             ScalarEvent: self._scalar,
             MappingStartEvent: self._mapping,
@@ -146,7 +148,9 @@ class TreeReader:
         items: dict[str | int, Place] = {}
         size = 1
         while not isinstance(item := self._next(), SequenceEndEvent):
+            self._path.append(len(data))
             value = self._value(item, None)
+            self._path.pop()
             items[len(data)] = value.place
             data.append(value.data)
             size += value.size
@@ -175,6 +179,7 @@ class TreeReader:
                     _at(event.start_mark),
                     f"the key {quoted(event.value)} is already on line {first.key.line + 1}",
                     "keep one of the two",
+                    (*self._path, str(event.value)),
                 )
             )
         return str(event.value)
@@ -182,6 +187,8 @@ class TreeReader:
     def _under(self, key: str, event: Event, position: Position) -> Value:
         secret = is_secret_key(key)
         self._secret_depth += secret
+        self._path.append(key)
         value = self._value(event, position)
+        self._path.pop()
         self._secret_depth -= secret
         return value

@@ -53,6 +53,21 @@ def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
     assert all(problem.file == "spec.yaml" and problem.hint for problem in caught.value.problems)
 
 
+def test_a_key_that_is_there_twice_hides_no_other_problem() -> None:
+    wrong = RIGHT.replace("master", "mastr").replace("stacked}", "stakced}\netcd: {topology: stacked}")
+    with pytest.raises(SpecError) as caught:
+        parse_cluster(wrong, PROFILES)
+    assert [problem.path for problem in caught.value.problems] == ["etcd.topology", "etcd", "nodes[0].roles[0]"]
+
+
+def test_a_key_that_is_there_twice_is_refused_in_a_spec_that_is_right_otherwise() -> None:
+    with pytest.raises(SpecError, match="etcd: the key 'etcd' is already on line 3"):
+        parse_cluster(RIGHT + "etcd: {topology: stacked}\n", PROFILES)
+    with pytest.raises(SpecError, match="is not a series of names") as caught:
+        parse_cluster(RIGHT + "- {name: 'w[01-x]', address: 192.168.77.20-192.168.77.21}\nnodes: []\n", PROFILES)
+    assert [problem.path for problem in caught.value.problems] == ["nodes", "nodes[1].name"]
+
+
 def test_a_missing_file_is_not_the_specs_fault(tmp_path: Path) -> None:
     with pytest.raises(LocalError) as caught:
         load_cluster(tmp_path / "absent.yaml")

@@ -104,6 +104,11 @@ def test_keys_have_places_of_their_own() -> None:
     assert (problem.line, problem.column) == (4, 3)
 
 
+def test_a_key_that_is_missing_at_the_top_is_told_where_the_spec_begins() -> None:
+    problem = parsed("# mine\nkind: Cluster\n").problem(("nodes",), "missing")
+    assert (problem.line, problem.column, problem.excerpt[-1]) == (2, 1, "       | ^")
+
+
 def test_what_is_nowhere_has_no_place() -> None:
     problem = parsed(TEXT).problem(("coordinator", "url"), "missing")
     assert (problem.line, problem.excerpt) == (0, ())
@@ -176,8 +181,15 @@ def test_a_syntax_error_never_shows_a_secret(text: str) -> None:
 
 def test_all_duplicate_keys_are_told_at_once() -> None:
     with pytest.raises(SpecError) as caught:
-        parsed("a: 1\na: 2\nb: {c: 1, c: 2}\n")
-    assert [(problem.line, problem.column) for problem in caught.value.problems] == [(2, 1), (3, 11)]
+        parsed("a: 1\na: 2\nb: [x, {c: 1, c: 2}]\n")
+    assert [(problem.line, problem.column) for problem in caught.value.problems] == [(2, 1), (3, 15)]
+    assert [problem.path for problem in caught.value.problems] == ["a", "b[1].c"]
+
+
+def test_what_is_no_utf_8_is_shown_without_secrets() -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_source(b"password: planted\nx: \xff\n", "spec.yaml")
+    assert "planted" not in str(caught.value)
 
 
 def test_a_byte_order_mark_and_windows_lines_are_no_fault() -> None:
@@ -190,10 +202,10 @@ def test_a_byte_order_mark_and_windows_lines_are_no_fault() -> None:
     ("content", "words"),
     [
         (b"", "the file is empty"),
-        (b"a: \xff\xfe\n", "line 1 is not UTF-8"),
+        (b"a: \xff\xfe\n", "spec.yaml:1:4: error: this is not UTF-8"),
         ("a: 1\n".encode("utf-16"), "binary"),
         (b"\x7fELF\0\0", "binary"),
-        (b"a: 1\nb: \x07\n", "line 2 holds the control character U+0007"),
+        (b"a: 1\nb: \x07\n", "spec.yaml:2:4: error: the control character U+0007 stands here"),
     ],
 )
 def test_what_is_no_text_is_named(content: bytes, words: str) -> None:
