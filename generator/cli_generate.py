@@ -170,9 +170,9 @@ def diff(
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when something would change.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what `generate` would change in OUT, and what that means for each node.
+    """Show what `generate` would change, and what that means.
 
-    Secrets are starred.
+    Each node is told with what it takes to apply the change. Secrets are starred.
     """
     from generator import workspace
     from generator.console import show_json, show_problems

@@ -18,7 +18,7 @@ LIGHT = {"ok": "green", "wait": "cyan", "LOOK": "bold red"}
 
 
 def run(out: OutFolder) -> None:
-    """Run the boot server until Ctrl-C: DHCP and TFTP by dnsmasq, as the spec says. Run it beside `kubeseed serve`."""
+    """Run the boot server until Ctrl-C. dnsmasq does DHCP and TFTP as the spec says. Run it beside `kubeseed serve`."""
     from generator.pxe.server import become_dnsmasq, check_host, configuration, prepare
 
     check_host()
@@ -29,7 +29,7 @@ def run(out: OutFolder) -> None:
 
 
 def unit(out: OutFolder) -> None:
-    """Print a systemd unit for the boot server: put it into /etc/systemd/system/kubeseed-pxe.service."""
+    """Print a systemd unit for the boot server. Put it into /etc/systemd/system/kubeseed-pxe.service."""
     from generator.pxe.server import unit as written
 
     program = shutil.which("kubeseed") or sys.argv[0]
@@ -43,7 +43,10 @@ def doctor(
     coordinator_log: LogFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Say for each machine how far it came and what stopped it: from dnsmasq's log, the coordinator's and its state."""
+    """Say how far each machine came, and what stopped it.
+
+    It reads dnsmasq's log, the coordinator's and the coordinator's state.
+    """
     from generator.pxe.doctor import diagnose
     from generator.pxe.log import BOOT_SERVER, COORDINATOR, read_inventory, read_log
     from generator.pxe.trace import read_traces

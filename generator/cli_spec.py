@@ -80,7 +80,7 @@ def profiles(
     proof: Annotated[bool, typer.Option("--proof", help="What was shown of each, by which test, and when.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the operating systems that a node may run, and how far each is proven."""
+    """List the operating systems for nodes, and their proofs."""
     from generator.console import say, show_json, show_table
     from generator.profile import load_profiles
     from generator.proof import MEANINGS, highest, load_claims

@@ -83,7 +83,7 @@ def serve(
         typer.Option(metavar="127.0.0.1:PORT", help="A read-only status page, and /metrics, on this machine alone."),
     ] = None,
 ) -> None:
-    """Run the coordinator until Ctrl-C: it hands each node its join material."""
+    """Run the coordinator until Ctrl-C. It hands each node its join material."""
     from http_server.coordinator import serve as run
     from http_server.request_log import start_logging
 
@@ -121,7 +121,7 @@ def unit(
         typer.Option(metavar="FILE", help="Hand over keyring.key from here, not from OUT; a *.cred is decrypted."),
     ] = None,
 ) -> None:
-    """Print a systemd unit that serves OUT, with no more rights than that takes."""
+    """Print a systemd unit that serves OUT. It has no more rights than that takes."""
     from http_server.inventory_file import InventoryFile
     from http_server.unit import systemd_unit
 
@@ -207,7 +207,7 @@ def approve(
         str | None, typer.Option("--fingerprint", metavar="FINGERPRINT", help="The same.", show_default=False)
     ] = None,
 ) -> None:
-    """Let a pending node in, after comparing its fingerprint with its console."""
+    """Let a pending node in. Compare its fingerprint with its console first."""
     chosen = fingerprint or option
     if not chosen:
         raise typer.BadParameter(
@@ -239,7 +239,7 @@ def revoke(out: OutFolder, node: NodeName) -> None:
 
 
 def rearm(out: OutFolder, node: NodeName) -> None:
-    """Let the node enrol again with a new credential; the one it had is dead."""
+    """Let the node enrol again, with a new credential. The one it had is dead."""
     order(out, f"/nodes/{_plain(node)}/rearm")
 
 
@@ -248,7 +248,7 @@ def reinstall(
     node: NodeName,
     window: Annotated[int, typer.Option("--minutes", min=1, max=7 * 1440, help="How long the order stands.")] = 60,
 ) -> None:
-    """Install the node anew, once, when its machine next boots over the network. Everything on its disk is lost."""
+    """Install the node anew, once, at its next network boot. Everything on its disk is lost."""
     order(out, f"/nodes/{_plain(node)}/reinstall", seconds=str(window * 60))
 
 
@@ -294,7 +294,7 @@ def openapi(
         Door, typer.Option(help="Nodes, booting machines, the operator, or the status page.")
     ] = Door.TLS,
 ) -> None:
-    """Print the OpenAPI document of the coordinator, as its route table says."""
+    """Print the coordinator's routes as an OpenAPI document."""
     import json
 
     from http_server.openapi import document

@@ -84,7 +84,7 @@ def show(out: OutFolder, wanted: OneId = None) -> None:
 
 
 def verify(out: OutFolder, wanted: OneId = None) -> None:
-    """Read one backup, or all, from the disk again; exit status 3 when anything is damaged."""
+    """Read one backup, or all, from the disk again. Exit status 3 when anything is damaged."""
     with told():
         backups = _backups(out)
         names = (wanted,) if wanted else backups.ids()
@@ -104,7 +104,7 @@ def _judge(backups: Backups, name: str) -> tuple[str, ...]:
 
 
 def fetch(out: OutFolder, target: Target, wanted: OneId = None) -> None:
-    """Copy a backup's folder, verified before and after, ready for `kubeseed-restore` on the nodes."""
+    """Copy a backup's folder. It is verified before and after, ready for `kubeseed-restore` on the nodes."""
     from http_server.backups import problems
 
     with told():
@@ -125,7 +125,7 @@ def fetch(out: OutFolder, target: Target, wanted: OneId = None) -> None:
 
 
 def now(out: OutFolder) -> None:
-    """Ask the cluster for a backup; a member takes it within a quarter of an hour."""
+    """Ask the cluster for a backup. A member takes it within a quarter of an hour."""
     order(out, "/backups/now")
 
 

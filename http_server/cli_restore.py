@@ -33,7 +33,7 @@ def restore(
     ] = False,
     disarm: Annotated[bool, typer.Option("--disarm", help="Take the order back.")] = False,
 ) -> None:
-    """Restore the cluster from a backup: every etcd member does it by itself within half an hour."""
+    """Restore the cluster from a backup. Every etcd member does it by itself within half an hour."""
     if disarm:
         order(out, "/restore/disarm")
         return

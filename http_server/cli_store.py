@@ -55,7 +55,7 @@ def rekey(
         bool, typer.Option("--prepare", help="Only put a new key beside the old one, to hand it to other coordinators.")
     ] = False,
 ) -> None:
-    """Give the keyring a new key and seal everything in the store anew. The coordinator of OUT must not run."""
+    """Give the keyring a new key, and seal the store anew. The coordinator of OUT must not run."""
     from http_server.coordinator import alone, check_out
     from http_server.rekey import prepare
     from http_server.upkeep import new_key
@@ -72,7 +72,7 @@ def rekey(
 
 
 def push(out: OutFolder, store: StoreOption = None) -> None:
-    """Hand what was generated into OUT to all coordinators that share a store; they take it within a second."""
+    """Hand OUT to all coordinators that share a store. They take what was generated within a second."""
     from http_server.upkeep import push as lay
 
     chosen = out_of(out, store)

@@ -21,8 +21,8 @@ Hundreds of nodes are a few lines: [nodes.md](nodes.md).
 
 A spec is one YAML document, UTF-8, at most 20 MB. Plain words follow YAML 1.2 without its surprises: only `true`,
 `false`, `null`, `~` and whole decimal numbers are more than text, so `1.30`, `no` and `52:54:00:00:00:11` need no
-quotes. Unknown keys, duplicate keys, tags and merge keys (`<<`) are refused; aliases (`*name`) are allowed. Everything that
-is wrong with keys and values is told at once; then, in a spec that reads well, everything that breaks a rule.
+quotes. Unknown keys, duplicate keys, tags and merge keys (`<<`) are refused; aliases (`*name`) are allowed. Everything
+that is wrong with keys and values is told at once; then, in a spec that reads well, everything that breaks a rule.
 
 Durations are written `40s`, `1h30m`, `3650d`; quantities as in Kubernetes, `100m`, `256Mi`; networks with their prefix,
 `10.244.0.0/18`; taints as for kubectl, `key=value:NoSchedule`. No URL may carry a password.

@@ -74,7 +74,10 @@ def add(
     arch: Annotated[Arch | None, typer.Option(help="Default: this machine's.")] = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
-    """Register an image that somebody else made, or the kernel and initramfs of a distribution's installer."""
+    """Register what somebody else made.
+
+    That is an image, or the kernel and initramfs of a distribution's installer.
+    """
     from generator.image.add import STEPS, Wanted
     from generator.image.add import add as run
     from generator.image.store import ImageStore
@@ -177,7 +180,7 @@ def _epoch(given: int | None) -> int:
 
 def register(app: typer.Typer) -> None:
     """Mounts the commands on the program."""
-    image = typer.Typer(help="Images for machines that boot over the network (needs Linux).", no_args_is_help=True)
+    image = typer.Typer(help="Images for booting over the network (needs Linux).", no_args_is_help=True)
     image.command()(build)
     image.command()(add)
     image.command("list")(list_images)

@@ -90,7 +90,7 @@ def _finish(result: dict[str, Any], *, as_json: bool) -> None:
 
 def register(app: typer.Typer) -> None:
     """Mounts `kubeseed vm` on the program."""
-    vm = typer.Typer(help="Try a cluster on this machine before you touch hardware (Linux).", no_args_is_help=True)
+    vm = typer.Typer(help="Try a cluster on this machine (needs Linux).", no_args_is_help=True)
     vm.command()(up)
     vm.command()(down)
     vm.command("list")(list_machines)

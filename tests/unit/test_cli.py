@@ -313,6 +313,14 @@ def test_a_bar_is_shown_on_a_terminal_only(tmp_path: Path) -> None:
     assert "60 of 60 nodes concerned" in piped.stdout
 
 
+@pytest.mark.parametrize("group", ["", "node", "audit", "backup", "vm", "image", "pxe", "import"])
+def test_the_help_cuts_no_sentence_off(kubeseed: Kubeseed, monkeypatch: pytest.MonkeyPatch, group: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = kubeseed(*group.split(), "--help").out
+    assert "Commands:" in text
+    assert [line for line in text.partition("Commands:")[2].splitlines() if line.endswith("...")] == []
+
+
 def test_help_and_version_import_nothing_heavy() -> None:
     code = "import sys\nfrom generator.cli import main\ntry: main(['--help'])\nexcept SystemExit: print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
