@@ -35,7 +35,7 @@ class _Settled(typer.core.TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:  # typer keeps the type of its context to itself
         out = ctx.params.get("out")
-        if isinstance(out, Path) and (out / ".new" / "COMMIT").exists():
+        if isinstance(out, Path) and os.access(out / ".new" / "COMMIT", os.F_OK):  # False, too, where we may not look
             from generator.output import opened
 
             with opened(out):

@@ -22,7 +22,10 @@ if TYPE_CHECKING:  # the commands import what they need when they run, so that `
     from generator.spec.cluster import Cluster
 
 OutOption = Annotated[
-    Path, typer.Option("-o", "--out", metavar="OUT", help="The folder of the cluster's artefacts.", show_default=False)
+    Path,
+    typer.Option(
+        "-o", "--out", metavar="OUT", help="The folder of the cluster's artefacts.", show_default=False, readable=False
+    ),
 ]
 Reinstall = Annotated[
     list[str] | None,

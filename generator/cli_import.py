@@ -30,7 +30,10 @@ def kubeadm_ha(
     ] = None,
     *,
     spec: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="SPEC", help="Where to write it. Default: standard output.")
+        Path | None,
+        typer.Option(
+            "-o", "--out", metavar="SPEC", help="Where to write it. Default: standard output.", readable=False
+        ),
     ] = None,
     coordinator: Annotated[
         str, typer.Option(metavar="URL", help="Where `kubeseed serve` will listen, https.")

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from generator.cli_spec import OutFolder
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from generator.pxe.doctor import Diagnosis
 
-OutFolder = Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `generate` wrote.", show_default=False)]
-LogFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Default: the last day of the journal.")]
+LogFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Default: the last day of the journal.", readable=False)
+]
 LIGHT = {"ok": "green", "wait": "cyan", "LOOK": "bold red"}
 
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-OutFolder = Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `generate` wrote.", show_default=False)]
+from generator.cli_spec import OutFolder
+
 Nodes = Annotated[
     list[str] | None, typer.Argument(metavar="NODE", help="Nodes of the cluster. Default: all.", show_default=False)
 ]
@@ -17,7 +18,9 @@ def iso(
     *,
     folder: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="DIR", help="Where the discs go, as NODE.iso. Default: OUT/discs."),
+        typer.Option(
+            "-o", "--out", metavar="DIR", help="Where the discs go, as NODE.iso. Default: OUT/discs.", readable=False
+        ),
     ] = None,
 ) -> None:
     """Write seeds as discs that cloud-init finds.

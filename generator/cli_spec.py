@@ -6,8 +6,12 @@ from typing import Annotated
 
 import typer
 
+# Everywhere `readable=False`: what cannot be read is the machine's fault (3), not the command line's (2).
 SpecFile = Annotated[
     Path, typer.Argument(metavar="SPEC", help="The cluster spec, a YAML file.", show_default=False, readable=False)
+]
+OutFolder = Annotated[
+    Path, typer.Argument(metavar="OUT", help="The folder that `generate` wrote.", show_default=False, readable=False)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")]
@@ -15,7 +19,7 @@ Strict = Annotated[bool, typer.Option("--strict", help="Treat warnings as errors
 
 def new(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="Where to write it. Default: standard output.")
+        Path | None, typer.Argument(metavar="FILE", help="Where to write it. Default: standard output.", readable=False)
     ] = None,
     *,
     example: Annotated[

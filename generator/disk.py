@@ -32,16 +32,22 @@ def describe(path: Path) -> Iterator[None]:
         raise  # whoever read the output went away, which is no fault of the disk
     except OSError as error:
         meaning, hint = _MEANINGS.get(error.errno or 0, (error.strerror or "input or output failed", ""))
-        file = error.filename if isinstance(error.filename, str) else str(path)
+        # A rename that fails has two names, and it is the second that stands in the way.
+        file = next((name for name in (error.filename2, error.filename) if isinstance(name, str)), str(path))
         raise LocalError.because(meaning, file=file, hint=hint) from error
 
 
 def create_file(path: Path, data: bytes) -> None:
     """A new file; LocalError when there is one of that name already."""
-    if path.exists():
-        raise LocalError.because("the file is there already", file=str(path), hint="choose another name")
-    with describe(path), path.open("xb") as file:
-        file.write(data)
+    with describe(path):
+        if path.exists():
+            raise LocalError.because("the file is there already", file=str(path), hint="choose another name")
+        try:
+            with path.open("xb") as file:
+                file.write(data)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def replace_file(path: Path, data: bytes) -> None:

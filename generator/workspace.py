@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -78,7 +78,10 @@ def load_bundle(out: Path, manifest: Manifest) -> Bundle | None:
         raise LocalError.because(
             "the cluster's secrets are gone", file=str(out / "secrets"), hint="restore the folder from a backup"
         )
-    return parse_bundle(found)
+    try:
+        return parse_bundle(found)
+    except LocalError as error:
+        raise LocalError(replace(problem, file=str(out / problem.file)) for problem in error.problems) from None
 
 
 def impacts(cluster: Cluster, changes: Changes) -> tuple[Impact, ...]:

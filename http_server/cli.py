@@ -20,7 +20,9 @@ ENVIRONMENT = 3
 USAGE = 2
 PIPE_WIDTH = 300
 
-OutFolder = Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `generate` wrote.", show_default=False)]
+OutFolder = Annotated[
+    Path, typer.Argument(metavar="OUT", help="The folder that `generate` wrote.", show_default=False, readable=False)
+]
 StoreOption = Annotated[
     str | None,
     typer.Option(
@@ -76,8 +78,12 @@ def serve(
     log: Annotated[LogForm, typer.Option(help="Lines for people, or JSON.")] = LogForm.TEXT,
     store: StoreOption = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer nodes; one for each core.")] = 1,
-    images: Annotated[Path, typer.Option(metavar="DIR", help="Images for network boot: `kubeseed image`.")] = IMAGES,
-    tftp: Annotated[Path, typer.Option(metavar="DIR", help="iPXE's files for network boot: `kubeseed pxe`.")] = TFTP,
+    images: Annotated[
+        Path, typer.Option(metavar="DIR", help="Images for network boot: `kubeseed image`.", readable=False)
+    ] = IMAGES,
+    tftp: Annotated[
+        Path, typer.Option(metavar="DIR", help="iPXE's files for network boot: `kubeseed pxe`.", readable=False)
+    ] = TFTP,
     ui: Annotated[
         str | None,
         typer.Option(metavar="127.0.0.1:PORT", help="A read-only status page, and /metrics, on this machine alone."),
@@ -118,7 +124,9 @@ def unit(
     user: Annotated[str, typer.Option(metavar="NAME", help="Whose process it is; OUT has to be theirs.")] = "kubeseed",
     keyring: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Hand over keyring.key from here, not from OUT; a *.cred is decrypted."),
+        typer.Option(
+            metavar="FILE", help="Hand over keyring.key from here, not from OUT; a *.cred is decrypted.", readable=False
+        ),
     ] = None,
 ) -> None:
     """Print a systemd unit that serves OUT. It has no more rights than that takes."""

@@ -19,7 +19,9 @@ if TYPE_CHECKING:  # its models are imported when a command runs, so that `--hel
     from http_server.backups import Backup, Backups
 
 OneId = Annotated[str | None, typer.Argument(metavar="ID", help="Default: the newest.", show_default=False)]
-Target = Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where to put the folder ID.", show_default=False)]
+Target = Annotated[
+    Path, typer.Option("--to", metavar="FOLDER", help="Where to put the folder ID.", show_default=False, readable=False)
+]
 
 
 def _backups(out: Path) -> Backups:

@@ -26,7 +26,10 @@ def restore(
         str, typer.Option(metavar="LIST", help="NAME=PEER-URL,... when they are not those of the backup.")
     ] = "",
     content_key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What key.cms of an encrypted backup holds.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What key.cms of an encrypted backup holds.", show_default=False, readable=False
+        ),
     ] = None,
     reinstalled: Annotated[
         bool, typer.Option("--reinstalled", help="All masters are blank: the init starts again with the same keys.")

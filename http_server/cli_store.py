@@ -11,7 +11,9 @@ from http_server.settings import Out
 
 def backup_store(
     out: OutFolder,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Must not exist yet.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Must not exist yet.", show_default=False, readable=False)
+    ],
 ) -> None:
     """Copy the store while the coordinator runs. Keys in it stay encrypted: keep OUT/state/keyring.key elsewhere."""
     from http_server.upkeep import backup
@@ -28,6 +30,7 @@ def restore_store(
             metavar="FILE",
             help="What backup-store wrote, or store.sealed of a backup; none with --store etcd:.",
             show_default=False,
+            readable=False,
         ),
     ] = None,
     store: StoreOption = None,

@@ -21,7 +21,7 @@ DEFAULT_STORE = Path("/var/lib/kubeseed/images")
 DAY = 86400
 MACHINES = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64}
 
-Store = Annotated[Path, typer.Option("--store", metavar="DIR", help="Where images are kept.")]
+Store = Annotated[Path, typer.Option("--store", metavar="DIR", help="Where images are kept.", readable=False)]
 Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Default: the profile's id.")]
 Digest = Annotated[str | None, typer.Option(metavar="SHA256", help="What its maker says that it is.")]
 
@@ -62,13 +62,18 @@ def build(
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What specs will call it.", show_default=False)],
     disk: Annotated[
-        Path | None, typer.Argument(metavar="[DISK]", help="A disk image: raw or qcow2.", show_default=False)
+        Path | None,
+        typer.Argument(metavar="[DISK]", help="A disk image: raw or qcow2.", show_default=False, readable=False),
     ] = None,
     *,
     sha256: Digest = None,
-    kernel: Annotated[Path | None, typer.Option(metavar="FILE", help="An installer's kernel, instead of DISK.")] = None,
+    kernel: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="An installer's kernel, instead of DISK.", readable=False)
+    ] = None,
     kernel_sha256: Digest = None,
-    initrd: Annotated[Path | None, typer.Option(metavar="FILE", help="An installer's initramfs.")] = None,
+    initrd: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="An installer's initramfs.", readable=False)
+    ] = None,
     initrd_sha256: Digest = None,
     installer: Annotated[str, typer.Option(metavar="NAME", help="The built image that writes DISK.")] = "",
     arch: Annotated[Arch | None, typer.Option(help="Default: this machine's.")] = None,

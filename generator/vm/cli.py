@@ -8,7 +8,9 @@ import typer
 
 from generator.vm.machine import Acceleration, DriverName
 
-OutFolder = Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `generate` wrote.", show_default=False)]
+OutFolder = Annotated[
+    Path, typer.Argument(metavar="OUT", help="The folder that `generate` wrote.", show_default=False, readable=False)
+]
 Nodes = Annotated[
     list[str] | None, typer.Argument(metavar="NODE", help="Nodes of the cluster. Default: all.", show_default=False)
 ]
@@ -21,7 +23,12 @@ def up(
     *,
     image: Annotated[
         Path,
-        typer.Option(metavar="PATH", help="A cloud image, or a folder with disk, kernel and root.", show_default=False),
+        typer.Option(
+            metavar="PATH",
+            help="A cloud image, or a folder with disk, kernel and root.",
+            show_default=False,
+            readable=False,
+        ),
     ],
     driver: Annotated[DriverName, typer.Option(help="Virtual machines, or containers that boot.")] = DriverName.QEMU,
     boot_url: Annotated[

@@ -160,6 +160,44 @@ def test_what_cannot_be_read_or_written_ends_with_3_and_one_sentence(kubeseed: K
         assert len(done.err.splitlines()) in (1, 2), done.err
 
 
+def test_what_one_may_not_read_is_the_machines_fault(kubeseed: Kubeseed, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    kubeseed("generate", HA, "-o", out)
+    out.chmod(0)
+    # root has to give up what lets it read everything
+    drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    for words in (
+        *(f"generate {HA} -o {out}", f"generate {HA} -o {out}/sub", f"diff {HA} -o {out}", f"iso {out}"),
+        *(f"serve {out}", f"status {out}", f"unit {out}", f"audit tail {out}", f"pxe unit {out}", f"vm list {out}"),
+        *(f"new {out}/spec.yaml", f"iso {tmp_path}/other -o {out}"),
+    ):
+        command = [*drop, str(Path(sys.executable).with_name("kubeseed")), *words.split()]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert done.returncode == ExitCode.ENVIRONMENT, (words, done.stderr)
+        assert "fault in kubeseed" not in done.stderr, words
+        assert len(done.stderr.splitlines()) in (1, 2), done.stderr
+    out.chmod(0o700)
+
+
+def test_a_file_that_could_not_be_written_whole_is_not_left_behind(tmp_path: Path) -> None:
+    command = f"ulimit -f 0; {Path(sys.executable).with_name('kubeseed')} new {tmp_path}/spec.yaml"
+    done = subprocess.run(["sh", "-c", command], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (ExitCode.ENVIRONMENT, f"{tmp_path}/spec.yaml: error: File too large\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_stands_in_the_way_of_a_file_is_named(kubeseed: Kubeseed, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    kubeseed("generate", MINIMAL, "-o", out)
+    seed = out / "nodes/m1/user-data"
+    seed.unlink()
+    seed.mkdir()
+    told = f"{seed}: error: a folder stands where a file is needed\nhint: move the folder away\n"
+    assert kubeseed("generate", MINIMAL, "-o", out) == Done(ExitCode.ENVIRONMENT, "", told)
+    seed.rmdir()
+    assert kubeseed("generate", MINIMAL, "-o", out).status == ExitCode.GOOD
+
+
 def test_an_audit_policy_of_ones_own_reaches_the_masters(kubeseed: Kubeseed, tmp_path: Path) -> None:
     spec, policy = tmp_path / "spec.yaml", tmp_path / "policy.yaml"
     audit = "kubernetes: {audit: {enabled: true, policyFile: policy.yaml}}\n"
@@ -180,6 +218,14 @@ def test_lost_secrets_are_never_made_anew(kubeseed: Kubeseed, tmp_path: Path) ->
     done = kubeseed("generate", MINIMAL, "-o", tmp_path / "out")
     assert done.status == ExitCode.ENVIRONMENT
     assert "the cluster's secrets are gone" in done.err
+
+
+def test_spoilt_secrets_are_named_with_their_folder(kubeseed: Kubeseed, tmp_path: Path) -> None:
+    kubeseed("generate", MINIMAL, "-o", tmp_path / "out")
+    (tmp_path / "out/secrets/enrolments.json").write_text("sesame")
+    done = kubeseed("generate", MINIMAL, "-o", tmp_path / "out")
+    told = f"{tmp_path}/out/secrets/enrolments.json: error: the cluster's secrets cannot be read"
+    assert (done.status, done.err.splitlines()[0]) == (ExitCode.ENVIRONMENT, told)
 
 
 def test_a_fault_of_kubeseed_is_one_sentence_without_its_message(
