@@ -70,6 +70,7 @@ RULES: tuple[Rule, ...] = (
     release.check_admission,
     release.check_volumes,
     release.check_eviction,
+    release.check_image_collection,
     label.check_labels,
     label.check_taints,
     stage.check_skipped_stages,

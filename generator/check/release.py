@@ -85,3 +85,12 @@ def check_eviction(cluster: Cluster) -> Iterator[Finding]:
         if signal not in _SIGNALS:
             path = ("kubernetes", "kubelet", "evictionHard", signal)
             yield Finding(path, f"the kubelet knows no signal {signal!r}", choice_hint(signal, _SIGNALS))
+
+
+def check_image_collection(cluster: Cluster) -> Iterator[Finding]:
+    """The kubelet refuses to start when its garbage collection of images has no end (ValidateKubeletConfiguration)."""
+    kubelet = cluster.kubernetes.kubelet
+    if kubelet.image_gc_low >= kubelet.image_gc_high:
+        path = ("kubernetes", "kubelet", "imageGCLowThresholdPercent")
+        message = f"{kubelet.image_gc_low} is not below imageGCHighThresholdPercent, {kubelet.image_gc_high}"
+        yield Finding(path, message, "give a lower one, or a higher imageGCHighThresholdPercent")

@@ -32,6 +32,8 @@ def plan_kubelet(cluster: Cluster) -> dict[str, Data]:
         "containerLogMaxSize": engine.log_max_size[:-1] + _LOG_SUFFIXES[engine.log_max_size[-1]],
         "containerLogMaxFiles": engine.log_max_files,
         "evictionHard": dict(kubernetes.kubelet.eviction_hard),
+        "imageGCHighThresholdPercent": kubernetes.kubelet.image_gc_high,
+        "imageGCLowThresholdPercent": kubernetes.kubelet.image_gc_low,
         **_reserved(kubernetes.kubelet.reserved),
         "protectKernelDefaults": kubernetes.kubelet.protect_kernel_defaults,
         "rotateCertificates": True,

@@ -142,6 +142,16 @@ class Kubelet(Section):
         EVICTION_HARD,
         description="Signals and thresholds at which the kubelet evicts pods (KubeletConfiguration.evictionHard).",
     )
+    image_gc_high: Integer = Field(
+        85,
+        ge=1,
+        le=100,
+        alias="imageGCHighThresholdPercent",
+        description="Disk usage from which unused images are deleted; 100 never. What was imported is not had again.",
+    )
+    image_gc_low: Integer = Field(
+        80, ge=0, le=99, alias="imageGCLowThresholdPercent", description="Disk usage at which that ends."
+    )
 
 
 class CertificateValidity(Section):

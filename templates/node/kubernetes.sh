@@ -58,7 +58,7 @@ locate() {
 # fits CERTIFICATE: signed by $CA, good for a day at least, and for the key $PAIR.key. A slow machine feels every start of openssl.
 fits() {
   [ -s "$1" ] && [ -s "$PAIR.key" ] || return 1
-  openssl verify -CAfile "$CA" "$1" 2>&1 | grep -q ': OK$' || return 1
+  case $(openssl verify -CAfile "$CA" "$1" 2>&1) in *': OK') ;; *) return 1 ;; esac
   public=$(openssl x509 -in "$1" -noout -pubkey -checkend 86400) || return 1
   case $public in "$(openssl pkey -in "$PAIR.key" -pubout)"*) ;; *) return 1 ;; esac
 }
@@ -73,12 +73,19 @@ have() {
 
 # obtain KIND...: all at once, because each key takes its time; when one fails, so does the stage.
 obtain() {
-  asking=
+  each prepare "$@"
+  ask_at_once "$@"
+  each obtain_one "$@"
+}
+
+# each FUNCTION KIND...
+each() {
+  asking='' outcome=0 function=$1
+  shift
   for kind in "$@"; do
-    obtain_one "$kind" &
+    "$function" "$kind" &
     asking="$asking $!"
   done
-  outcome=0
   for process in $asking; do
     code=0
     wait "$process" || code=$?
@@ -87,21 +94,45 @@ obtain() {
   [ "$outcome" = 0 ] || exit "$outcome"
 }
 
-# obtain_one KIND: the key is born here and stays; the coordinator signs its public half and decides everything else.
+# prepare KIND: the key is born here and stays; the coordinator signs its public half and decides everything else.
+prepare() (
+  have "$1" || fits "$PAIR.crt" || write_request "$RUN/request.$1"
+)
+
+# ask_at_once KIND...: what was prepared, over one connection: a slow machine feels each of them. Nobody looks at how it ended, for what
+# did not come is asked for alone; curl knows `next` from 7.36 on.
+ask_at_once() {
+  next=
+  for kind in "$@"; do
+    [ -s "$RUN/request.$kind.pem" ] || continue
+    echo "$next"
+    next=next
+    printf '%s = "%s"\n' config "$AUTH" url "$ANSWERING/v1/certificates/$kind" header 'Content-Type: application/pkcs10' \
+      data-binary "@$RUN/request.$kind.pem" output "$RUN/request.$kind.body" cacert "$ETC/ca.crt" \
+      capath "$RUN/no-authority" noproxy '*' proto =https connect-timeout 10 max-time 60
+  done >"$RUN/requests"
+  [ -z "$next" ] || curl -q -sS -K "$RUN/requests" || :
+}
+
 obtain_one() (
   have "$1" && return
-  fits "$PAIR.crt" || ask_for "$1"
+  fits "$PAIR.crt" || take "$1" || ask_for "$1"
   case $1 in admin | controller-manager | scheduler) kubeconfig "$1" | place 0600 "$K8S/$1.conf" ;; esac
 )
 
-# ask_for KIND: the certificate $PAIR.crt for the key $PAIR.key, looked at before it has that name.
+# take KIND: the certificate $PAIR.crt that has come for the key $PAIR.key, looked at before it has that name.
+take() {
+  fits "$RUN/request.$1.body" || return
+  place 0644 "$PAIR.crt" <"$RUN/request.$1.body"
+  rm -f "$RUN/request.$1".*
+}
+
 ask_for() {
   REQUEST=$RUN/request.$1 BODY=$REQUEST.body HEADERS=$REQUEST.headers
   trap 'rm -f "$REQUEST".*' EXIT
   write_request "$REQUEST"
   await "/v1/certificates/$1" -H 'Content-Type: application/pkcs10' --data-binary "@$REQUEST.pem"
-  fits "$BODY" || fail "the coordinator's certificate $1 does not fit its authority or this node's key"
-  place 0644 "$PAIR.crt" <"$BODY"
+  take "$1" || fail "the coordinator's certificate $1 does not fit its authority or this node's key"
 }
 
 # write_request NAME: a signing request NAME.pem for $PAIR.key, which is born with the first one: RSA of 2048 bits as kubeadm makes

@@ -10,12 +10,14 @@ umask 077
 KUBESEED=/usr/local/lib/kubeseed ETC=/etc/kubeseed VAR=/var/lib/kubeseed RUN=/run/kubeseed
 FILES=$ETC/files BODY=$RUN/body.$$ HEADERS=$RUN/headers.$$ AUTH=$ETC/node.curl
 STATUS=000 CHANGED=
-mkdir -p "$RUN/no-authority" "$VAR"
-trap 'rm -f "$BODY" "$HEADERS"' EXIT
+# Where every start of a program is felt (a slow machine, an emulated one) the shell does itself what it can.
+if [ ! -d "$RUN/no-authority" ] || [ ! -d "$VAR" ]; then mkdir -p "$RUN/no-authority" "$VAR"; fi
+trap '[ ! -e "$BODY" ] || rm -f "$BODY" "$HEADERS" "$BODY".*' EXIT
 # Words for people go to descriptor 3: the runner's output, where a stage's own goes to its log.
 { true >&3; } 2>/dev/null || exec 3>&1
 # shellcheck source=/dev/null
 . "$ETC/node.conf"
+ANSWERING=${COORDINATORS%% *}
 
 # --- words and exits (docs/node.md: 0 done, 10 skipped, 20 stop, anything else is tried again)
 
@@ -46,9 +48,9 @@ box() {
 
 # consoles: all that people may look at, the screen as well as a serial line; /dev/console is only one of them.
 consoles() {
-  seen=
-  # shellcheck disable=SC2013 # words, not lines
-  for name in $(cat /sys/class/tty/console/active 2>/dev/null); do
+  names='' seen=''
+  read -r names 2>/dev/null </sys/class/tty/console/active || :
+  for name in $names; do
     [ ! -c "/dev/$name" ] || seen="$seen /dev/$name"
   done
   [ -n "$seen" ] || [ ! -c /dev/console ] || seen=/dev/console
@@ -61,6 +63,14 @@ announce() {
   tee $(consoles) 2>/dev/null >&3 || :
 }
 
+# say LINE: the same for one line.
+say() {
+  log "$1" >&3 || :
+  for console in $(consoles); do
+    { log "$1" >"$console"; } 2>/dev/null || :
+  done
+}
+
 # --- facts
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -69,7 +79,9 @@ is() { listed "$1" "$ROLES"; }
 in_cluster() { is master || is worker; }
 first_master() { [ "$NODE" = "$FIRST_MASTER" ]; }
 os_release() { sed -n "s/^$1=//p" /etc/os-release | tr -d "\"'"; }
-epoch() { cat "$VAR/epoch" 2>/dev/null || echo 0; }
+# line_of FILE: its first line; false when there is none.
+line_of() { line='' && { read -r line <"$1" || [ -n "$line" ]; } 2>/dev/null && log "$line"; }
+epoch() { line_of "$VAR/epoch" || echo 0; }
 uptime_seconds() { read -r up _ </proc/uptime && echo "${up%%.*}"; }
 sha256() { sha256sum "$1" | cut -c1-64; }
 
@@ -95,8 +107,9 @@ durable() { sync "$@" 2>/dev/null || sync; }
 place() {
   new=$2.kubeseed-new
   [ -d "${2%/*}" ] || (umask 022 && mkdir -p "${2%/*}")
-  if cat >"$new" && chmod "$1" "$new"; then
-    if cmp -s "$new" "$2"; then
+  [ ! -e "$new" ] || rm -f "$new"
+  if cat >"$new" && { [ "$1" = 0600 ] || chmod "$1" "$new"; }; then
+    if [ -e "$2" ] && cmp -s "$new" "$2"; then
       chmod "$1" "$2"
       rm -f "$new"
     else
@@ -123,10 +136,9 @@ installed() { [ ! -f "$FILES/$1" ] || cmp -s "$FILES/$1" "$2"; }
 unpack() {
   { tar -tf "$BODY" >"$BODY.names" && tar -tvf "$BODY" >"$BODY.kinds"; } || fail "the answer is not a tar archive"
   names=$(grep -vx "$1" "$BODY.names" || :)$(grep -E '(^|/)\.\.?(/|$)|^/|//' "$BODY.names" || :)$(grep -v '^-' "$BODY.kinds" || :)
-  rm -f "$BODY.names" "$BODY.kinds"
   [ -z "$names" ] || stop "The coordinator sent an archive with members that have no place here: $(echo "$names" | redact | head -n 3)" \
     "Find out who answers as coordinator before anything else: kubeseed events OUT"
-  rm -rf "$2"
+  [ ! -e "$2" ] || rm -rf "$2"
   mkdir -p "$2"
   tar -xof "$BODY" -C "$2"
   [ -z "$(find "$2" ! -type f ! -type d -o -type f -links +1)" ] || fail "the archive made something that is no plain file"
@@ -137,16 +149,17 @@ unpack() {
 # header NAME: the last answer's header NAME (lower case).
 header() { tr 'A-Z\r' 'a-z\n' <"$HEADERS" | sed -n "s/^$1: *//p" | tail -n 1; }
 
-# request ROUTE [CURL-OPTION...]: asks the coordinators in turn; leaves STATUS (000: nobody answered), $BODY and $HEADERS.
+# request ROUTE [CURL-OPTION...]: asks the coordinators in turn; leaves STATUS (000: nobody answered), $BODY, $HEADERS and the last
+# ANSWERING that was asked.
 # Only the cluster's root counts (an empty capath keeps the system's certificates out); no proxy, no redirect, no .curlrc.
 request() {
   route=$1
   shift
-  for url in $COORDINATORS; do
+  for ANSWERING in $COORDINATORS; do
     : >"$BODY"
     : >"$HEADERS"
     STATUS=$(curl -q -sS -K "$AUTH" --cacert "$ETC/ca.crt" --capath "$RUN/no-authority" --noproxy '*' --proto =https \
-      --connect-timeout 10 --max-time 60 -o "$BODY" -D "$HEADERS" -w '%{http_code}' "$@" "$url$route") || STATUS=000
+      --connect-timeout 10 --max-time 60 -o "$BODY" -D "$HEADERS" -w '%{http_code}' "$@" "$ANSWERING$route") || STATUS=000
     case $STATUS in 000 | 429 | 5??) ;; *) return 0 ;; esac
   done
 }
@@ -180,7 +193,7 @@ await() {
 waiting() {
   [ "${awaited-}" != "$route" ] || return 0
   awaited=$route
-  echo "       waiting: $(message)" | announce
+  say "       waiting: $(message)"
 }
 
 # message: the sentence in the answer.

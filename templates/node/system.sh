@@ -80,8 +80,8 @@ install_quietly() {
 
 # run_service UNIT [OPTION]: enabled and running; restarted when CHANGED says that its configuration is new.
 run_service() {
-  systemctl enable "$1"
-  # Every unit is read anew, which takes long where little else does.
+  # Every unit is read anew otherwise, which takes long where little else does.
+  systemctl -q is-enabled "$1" || systemctl --no-reload enable "$1"
   [ "$(systemctl show -p NeedDaemonReload "$1")" != NeedDaemonReload=yes ] || systemctl daemon-reload
   # shellcheck disable=SC2086
   if [ -n "$CHANGED" ]; then systemctl ${2-} restart "$1"; else systemctl ${2-} start "$1"; fi

@@ -34,6 +34,9 @@ imageRepository: {registry}
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 cgroupDriver: systemd
+# Of a container's node the disk is the host's, and no image is to be had again.
+imageGCHighThresholdPercent: 100
+evictionHard: {{memory.available: 100Mi}}
 ---
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration

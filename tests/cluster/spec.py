@@ -62,6 +62,8 @@ def spec(shape: Shape) -> str:
         "kubernetes": {
             "version": VERSION,
             "certificateValidity": {"ca": f"{CA_DAYS}d", "leaf": f"{LEAF_DAYS}d"},
+            # The disk of a container node is this computer's: however full it is, no image is to be had again.
+            "kubelet": {"imageGCHighThresholdPercent": 100, "evictionHard": {"memory.available": "100Mi"}},
         },
         # The lab's image brings its own CNI configuration: no pod network is to be had without a registry.
         "network": {"plugin": "none"},

@@ -20,7 +20,9 @@ def test_the_balancer_is_tested_and_its_backends_are_refreshed(cluster: Cluster)
     assert status == 0, output
     assert machine.read("etc/kubeseed/lb/nginx.conf") == NGINX
     assert "-t -q -c /etc/kubeseed/lb/nginx.conf" in machine.calls("nginx")
-    assert {"enable kubeseed-lb.service", "enable kubeseed-refresh.timer"} <= set(machine.calls("systemctl"))
+    assert {"--no-reload enable kubeseed-lb.service", "--no-reload enable kubeseed-refresh.timer"} <= set(
+        machine.calls("systemctl")
+    )
     assert machine.boot("/usr/local/lib/kubeseed/refresh", "backends")[0] == 0
     servers = f"    server 127.0.0.1:6443;\n    server {OTHER_MASTER}:6443;\n"
     assert machine.read("etc/kubeseed/lb/nginx.conf") == NGINX.replace("    server 192.0.2.1:6443;\n", servers)

@@ -14,7 +14,7 @@ def test_labels_are_set_once_for_each_node_that_is_there(cluster: Cluster) -> No
     ]
     assert machine.boot("/usr/local/lib/kubeseed/refresh", "labels")[0] == 0
     assert len([call for call in machine.calls("kubectl") if " label " in call]) == 2
-    assert "enable kubeseed-refresh.timer" in machine.calls("systemctl")
+    assert "--no-reload enable kubeseed-refresh.timer" in machine.calls("systemctl")
 
 
 def test_images_at_hand_are_imported_once(cluster: Cluster) -> None:

@@ -129,10 +129,10 @@ def test_base_puts_everything_in_its_place(machine: Machine, coordinator: Coordi
     assert machine.read("etc/selinux/config").splitlines()[1] == "SELINUX=permissive"
     assert machine.read("etc/shadow").splitlines()[1].startswith("ops:$6$saltsalt$c0ffee:")
     assert machine.path("etc/localtime").readlink().as_posix() == "/usr/share/zoneinfo/Asia/Shanghai"
-    assert machine.calls("modprobe") == ["br_netfilter", "ip_vs"]
+    assert machine.calls("modprobe") == ["-a br_netfilter ip_vs"]
     assert machine.calls("ufw") == ["disable"]
     assert "daemon-reexec" in machine.calls("systemctl")
-    assert "sysctl net.no.such.key cannot be set here" in log
+    assert "sysctl net/no/such/key cannot be set here" in log
     assert stat.S_IMODE(machine.path("etc/sysctl.d/95-kubeseed.conf").stat().st_mode) == 0o644
 
 

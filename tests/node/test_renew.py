@@ -258,4 +258,4 @@ def test_the_bootstrap_enables_the_timer(cluster: Cluster) -> None:
     joining(cluster, "w1", "worker")
     status, output = cluster.machine.boot()
     assert status == 0, output
-    assert "enable kubeseed-renew.timer" in cluster.machine.calls("systemctl")
+    assert "--no-reload enable kubeseed-renew.timer" in cluster.machine.calls("systemctl")
