@@ -77,7 +77,7 @@ def _told(detail: ErrorDetails, path: SpecPath) -> tuple[str, str]:
     if detail["type"] in ("enum", "literal_error"):
         return _choice(detail["input"], path)
     if detail["type"] in _WANTED:
-        return _wrong_kind(detail["input"], *_WANTED[detail["type"]])
+        return _wrong_kind(detail["input"], path, *_WANTED[detail["type"]])
     if detail["type"] in _BOUNDS:
         return _BOUNDS[detail["type"]](detail.get("ctx", {})), _description(path)
     return detail["msg"], _description(path)
@@ -111,10 +111,14 @@ _WANTED: Mapping[str, tuple[str, str]] = {
 }
 
 
-def _wrong_kind(given: object, wanted: str, hint: str) -> tuple[str, str]:
-    if given is None:
-        return f"{wanted} is wanted here, but nothing is written", f"remove the key to get its default, or {hint}"
-    return f"{wanted} is wanted here, not {_kind(given)}", hint
+def _wrong_kind(given: object, path: SpecPath, wanted: str, hint: str) -> tuple[str, str]:
+    if given is not None:
+        return f"{wanted} is wanted here, not {_kind(given)}", hint
+    found = shape.at(path)
+    instead = (
+        "remove the key to get its default, or " if found and found.field and not found.field.is_required() else ""
+    )
+    return f"{wanted} is wanted here, but nothing is written", f"{instead}{hint}"
 
 
 _BOUNDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {

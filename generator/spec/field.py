@@ -18,7 +18,7 @@ from pydantic import (
     StrictBool,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from generator import value
 from generator.secret import Secret
@@ -63,7 +63,7 @@ class Parsed:
 
     def _validate(self, given: object) -> object:
         if isinstance(given, bool) or not isinstance(given, str | int):
-            raise value.InvalidValueError("a string is wanted here", "write one value, in quotes when in doubt")
+            raise PydanticKnownError("string_type")
         return self.parse(str(given))
 
 

@@ -237,7 +237,7 @@ def test_ten_thousand_nodes_of_one_entry_load_in_a_few_seconds() -> None:
 
 def test_a_spec_that_is_wrong_elsewhere_is_still_told() -> None:
     assert told("- {name: [w], roles: [worker], address: 10.20.0.5}\n") == [
-        "spec:9:10: error: nodes[1].name: a string is wanted here"
+        "spec:9:10: error: nodes[1].name: text is wanted here, not a list"
     ]
 
 
