@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -127,17 +128,18 @@ def _tell_next(out: Path, cluster: Cluster) -> None:
     """The roads from here. A command has a line of its own: no terminal is too narrow to copy it."""
     from generator.console import say
 
+    folder = shlex.quote(str(out))
     steps = (
-        ("serve", f"kubeseed serve {out}", "the coordinator; nodes ask it at first boot"),
-        ("watch", f"kubeseed status {out} --watch", "nodes by stages, live"),
-        ("disc", f"kubeseed iso {out}", "a NoCloud disc for each node; it holds the node's secret"),
+        ("serve", f"kubeseed serve {folder}", "the coordinator; nodes ask it at first boot"),
+        ("watch", f"kubeseed status {folder} --watch", "nodes by stages, live"),
+        ("disc", f"kubeseed iso {folder}", "a NoCloud disc for each node; it holds the node's secret"),
         (
             "URL",
             f"ds=nocloud-net;s={_boot_url(cluster)}/seed/NODE/",
             "kernel argument; no secret: approve the node on arrival",
         ),
-        ("PXE", *_network_boot(out, cluster)),
-        ("try", f"kubeseed vm up {out} --image PATH", "the nodes as virtual machines here"),
+        ("PXE", *_network_boot(folder, cluster)),
+        ("try", f"kubeseed vm up {folder} --image PATH", "the nodes as virtual machines here"),
     )
     say("\nnext:")
     for name, command, meaning in steps:
@@ -155,9 +157,9 @@ def _boot_url(cluster: Cluster) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:8080"
 
 
-def _network_boot(out: Path, cluster: Cluster) -> tuple[str, str]:
+def _network_boot(folder: str, cluster: Cluster) -> tuple[str, str]:
     if cluster.pxe:
-        return f"kubeseed pxe run {out}", "machines boot over the network; images: kubeseed image build"
+        return f"kubeseed pxe run {folder}", "machines boot over the network; images: kubeseed image build"
     return "section pxe of the spec", "when machines shall boot over the network; none is in this one"
 
 

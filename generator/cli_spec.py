@@ -1,5 +1,6 @@
 """Knows the commands about a spec: start one, check it, look things up."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +37,7 @@ def new(
         say(text.rstrip("\n"))
         return
     create_file(file, text.encode())
-    say(f"wrote {file}; edit it, then: kubeseed validate {file}")
+    say(f"wrote {file}; edit it, then: kubeseed validate {shlex.quote(str(file))}")
 
 
 def validate(spec: SpecFile, *, strict: Strict = False, as_json: AsJson = False) -> None:

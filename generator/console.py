@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from generator.errors import Problem, Severity
+from generator.errors import Problem, Severity, printable
 
 _COLOURS: Mapping[Severity, str] = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 _DIFF_COLOURS: Mapping[str, str] = {"-": "red", "+": "green", "@": "cyan"}
@@ -43,7 +43,7 @@ def show_problems(problems: Iterable[Problem]) -> None:
 
 def _hint(problem: Problem) -> Iterator[Text]:
     if problem.hint:
-        yield Text.assemble(("hint", "bold"), f": {problem.hint}")
+        yield Text.assemble(("hint", "bold"), f": {printable(problem.hint)}")
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], styles: Mapping[str, str] | None = None) -> None:

@@ -22,6 +22,11 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
+def printable(text: str) -> str:
+    """The text with everything escaped that could drive a terminal: names and keys come from anywhere."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One fault: `path` is the place in the spec (`nodes[3].mac`), `line` and `column` count from 1 (0: unknown).
@@ -39,13 +44,13 @@ class Problem:
     excerpt: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return "\n".join((self.headline, *self.excerpt, *((f"hint: {self.hint}",) if self.hint else ())))
+        return "\n".join((self.headline, *self.excerpt, *((f"hint: {printable(self.hint)}",) if self.hint else ())))
 
     @property
     def headline(self) -> str:
         """One line, as compilers write it: `file:line:column: severity: path: message`."""
         place = ":".join(part for part in (self.file, *(str(n) for n in (self.line, self.column) if n)) if part)
-        return ": ".join(part for part in (place, self.severity.value, self.path, self.message) if part)
+        return printable(": ".join(part for part in (place, self.severity.value, self.path, self.message) if part))
 
 
 class KubeseedError(Exception):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import sys
 import time
@@ -156,7 +157,7 @@ def status(
 
             typer.echo(json.dumps(operator.get("/status"), indent=1))
         else:
-            _show(lambda: operator.get("/status"), str(out), watch=watch)
+            _show(lambda: operator.get("/status"), shlex.quote(str(out)), watch=watch)
 
 
 def _show(look: Callable[[], dict[str, object]], out: str, *, watch: bool) -> None:

@@ -77,6 +77,12 @@ def test_generate_says_what_each_node_needs(kubeseed: Kubeseed, tmp_path: Path) 
     assert "0 files written, 0 removed, 0 of 5 nodes concerned" in again.out
 
 
+def test_what_to_type_next_is_quoted(kubeseed: Kubeseed, tmp_path: Path) -> None:
+    out = tmp_path / "my out"
+    assert f"  serve  kubeseed serve '{out}'\n" in kubeseed("generate", MINIMAL, "-o", out).out
+    assert kubeseed("new", tmp_path / "a b.yaml").out.endswith(f"kubeseed validate '{tmp_path}/a b.yaml'\n")
+
+
 def test_generate_json(kubeseed: Kubeseed, tmp_path: Path) -> None:
     told = json.loads(kubeseed("generate", MINIMAL, "-o", tmp_path / "out", "--json").out)
     assert told["nodes"] == [{"node": "m1", "effect": "new", "files": []}]

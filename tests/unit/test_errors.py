@@ -28,6 +28,12 @@ def test_what_is_not_known_is_not_shown() -> None:
     assert str(Problem(Severity.WARNING, "odd", file="spec.yaml")) == "spec.yaml: warning: odd"
 
 
+def test_no_name_can_drive_a_terminal() -> None:
+    problem = Problem(Severity.ERROR, "k\x1b[31m", 'labels["\u202e"]', "x\x9b31m\udcff\n.yaml", hint="a\rb")
+    told = r"""x\x9b31m\udcff\n.yaml: error: labels["\u202e"]: k\x1b[31m"""
+    assert str(problem).splitlines() == [told, r"hint: a\rb"]
+
+
 def test_an_error_carries_all_problems() -> None:
     error = SpecError(Problem(Severity.ERROR, text) for text in ("one", "two"))
     assert [problem.message for problem in error.problems] == ["one", "two"]
