@@ -34,11 +34,11 @@ class _Settled(typer.core.TyperCommand):
     """A command that reads OUT: a `generate` that was cut short after its seal is finished first."""
 
     def invoke(self, ctx: Any) -> Any:  # typer keeps the type of its context to itself
-        out = ctx.params.get("out")
-        if isinstance(out, Path) and os.access(out / ".new" / "COMMIT", os.F_OK):  # False, too, where we may not look
+        out = ctx.params.get("out")  # a path, or what was typed: that depends on typer's version
+        if out and os.access(Path(out, ".new", "COMMIT"), os.F_OK):  # False, too, where we may not look
             from generator.output import opened
 
-            with opened(out):
+            with opened(Path(out)):
                 pass
         return super().invoke(ctx)
 
