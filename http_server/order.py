@@ -13,7 +13,7 @@ from http_server.inventory import Name, Strict
 from http_server.manifest import BackupId, Text
 from http_server.private_file import FILE, replace_private
 
-# An order that is forgotten must not meet a machine that is installed anew weeks later.
+# An order that is forgotten must not undo the work of weeks in a cluster that lives.
 VALID_SECONDS = 86400.0
 
 
@@ -21,6 +21,7 @@ class Order(Strict):
     """A restore that is armed. `sealedKey` is the key of an encrypted backup's files, sealed by the keyring (hex).
 
     `reinstalled`: the masters are blank, and with etcd stacked on them only the first one restores; the others join.
+    Such an order does not grow old: without it the first master would make an empty cluster.
     """
 
     backup: BackupId
@@ -35,7 +36,7 @@ class Order(Strict):
 
     def open_for(self, node: str, now: float) -> bool:
         """Whether this node has to restore. A second time would give the cluster a member that forgot its votes."""
-        return node not in self.done and 0 <= now - self.at < VALID_SECONDS
+        return node not in self.done and (self.reinstalled or 0 <= now - self.at < VALID_SECONDS)
 
 
 class OrderFile:

@@ -28,6 +28,7 @@ def status_view(status: Mapping[str, Any], out: str) -> RenderableType:
         Text(head + slot),
         _Nodes(status),
         *_backup(status),
+        *_restore(status, out),
         *map(Text, (*advice(status, out), *boot_lines(status, out))),
     )
 
@@ -40,6 +41,21 @@ def _backup(status: Mapping[str, Any]) -> Iterator[Text]:
         yield Text(line + (": TOO OLD" if backup["stale"] else ""), "red" if backup["stale"] else "")
     elif backup["stale"] and status["init"]["state"] == "complete":
         yield Text("no backup has arrived yet", "red")
+
+
+def _restore(status: Mapping[str, Any], out: str) -> Iterator[Text]:
+    """How far an armed restore is: every node of role etcd has to do it, every master where there is none."""
+    order = status["restore"]
+    if order is None:
+        return
+    roles = {name: node["roles"] for name, node in status["nodes"].items()}
+    etcd = [name for name in roles if "etcd" in roles[name]] or [name for name in roles if "master" in roles[name]]
+    late = [name for name in etcd if name not in order["done"]]
+    head = f"restore of {order['backup']}, armed {(time.time() - order['at']) / 60:.0f} min ago: "
+    if late:
+        yield Text(f"{head}done by {', '.join(order['done']) or 'none'}, waiting for {', '.join(late)}", "yellow")
+    else:
+        yield Text(f"{head}done by all. Take the order back: kubeseed restore {out} --disarm", "green")
 
 
 class _Nodes:

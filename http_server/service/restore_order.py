@@ -4,9 +4,9 @@ from http_server.backups import MANIFEST
 from http_server.errors import ApiError, conflict, invalid
 from http_server.form import decode_body, matching, parse_form, parse_node, whole_number
 from http_server.manifest import ID, Manifest
-from http_server.model import Claim
+from http_server.model import Claim, InitState
 from http_server.order import Order
-from http_server.ports import Transaction
+from http_server.ports import KubernetesUnavailableError, Transaction
 from http_server.secret import Secret
 from http_server.service.context import Context, current_claim, event, require_live
 from http_server.wire import BYTES, Answer, Call, say
@@ -30,9 +30,15 @@ def arm(context: Context, call: Call) -> Answer:
     now = context.clock.now()
     epoch = context.store.read(current_claim).epoch
     sealed = context.keyring.seal(SEALED_NAME, epoch, Secret(key.encode())).hex() if key else ""
-    reopen = form.one("reopen", parse_flag, "0") == "1"
+    force, reopen = (form.one(name, parse_flag, "0") == "1" for name in ("force", "reopen"))
+    if reopen and not force and _alive(context):
+        raise conflict(
+            "alive",
+            "an API server of this cluster answers: its masters are not all blank. Without --reinstalled each member"
+            " restores by itself; with --force the init starts again all the same",
+        )
     order = Order(
-        backup=manifest.id, attempt=int(now), force=form.one("force", parse_flag, "0") == "1", reinstalled=reopen,
+        backup=manifest.id, attempt=int(now), force=force, reinstalled=reopen,
         members=form.one("members", parse_members, ""), sealedKey=sealed, epoch=epoch, at=now,
     )  # fmt: skip
     with context.orders.alone():
@@ -41,6 +47,14 @@ def arm(context: Context, call: Call) -> Answer:
     return say(
         f"armed: every member restores {order.backup} within half an hour, or at once by kubeseed-restore --armed"
     )
+
+
+def _alive(context: Context) -> bool:
+    try:
+        context.kubernetes.pending_requests()
+    except KubernetesUnavailableError:
+        return False
+    return True
 
 
 def _backup(context: Context, name: str) -> Manifest:
@@ -60,9 +74,16 @@ def _record_armed(transaction: Transaction, call: Call, order: Order, *, reopen:
 
 
 def disarm(context: Context, call: Call) -> Answer:
-    """POST /restore/disarm: nobody who has not begun restores any more."""
+    """POST /restore/disarm: nobody who has not begun restores any more. Blank masters need their order."""
     parse_form(decode_body(call.body), frozenset())
     with context.orders.alone():
+        armed, claim = context.orders.read(), context.store.read(current_claim)
+        if armed and armed.reinstalled and armed.epoch == claim.epoch and claim.state is not InitState.COMPLETE:
+            raise conflict(
+                "init-open",
+                "without this order the first master would make an empty cluster. Arm another backup in its place,"
+                " or give the cluster up: kubeseed reassign-init",
+            )
         context.orders.remove()
     context.store.transact(lambda transaction: transaction.record(event(call, "restore-disarmed")))
     return say("disarmed")
@@ -114,8 +135,10 @@ def progress(context: Context) -> dict[str, object] | None:
 
 
 def _mine(context: Context, call: Call) -> Order:
+    """The order, unless it is void: for this node, by its age, or because another epoch has begun."""
     armed = context.orders.read()
-    if armed is None or not armed.open_for(parse_node(call.caller.node), context.clock.now()):
+    of_now = armed is not None and armed.epoch == context.store.read(current_claim).epoch
+    if armed is None or not of_now or not armed.open_for(parse_node(call.caller.node), context.clock.now()):
         raise ApiError(404, "no-restore", "no restore is armed for this node")
     return armed
 

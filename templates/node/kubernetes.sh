@@ -7,6 +7,12 @@ K8S=/etc/kubernetes PKI=/etc/kubernetes/pki AUTHORITIES=$ETC/authorities
 url() { case $1 in *:*) echo "https://[$1]:$2" ;; *) echo "https://$1:$2" ;; esac; }
 kubectl_admin() { kubectl --kubeconfig "$K8S/admin.conf" --request-timeout=30s "$@"; }
 
+# node_ready KUBECONFIG: True, False or Unknown, as the cluster says of this node.
+node_ready() {
+  kubectl --kubeconfig "$1" --request-timeout=15s get node "$NODE" \
+    -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+}
+
 # local_curl CA URL [CURL-OPTION...]: a question inside the cluster, under one of its CAs.
 local_curl() {
   authority=$AUTHORITIES/$1 where=$2

@@ -11,6 +11,11 @@ import pytest
 from tests.backup.debian import NotToBeHadError, newer_etcd
 from tests.backup.etcd import Cluster, running
 from tests.backup.node import Node
+from tests.backup.site import authority_of, enrol
+from tests.backup.wing import Wing
+from tests.http.kubernetes import ApiServer
+from tests.http.process import free_port
+from tests.http.process import running as coordinating
 
 
 def free_network() -> str:
@@ -74,3 +79,33 @@ def nodes(cluster: Cluster, folder: Path) -> dict[str, Node]:
     cluster.start()
     cluster.members[0].etcdctl("del", "kubeseed/backup")
     return {member.name: Node(folder / member.name, member) for member in cluster.members}
+
+
+@pytest.fixture(scope="module")
+def building(module_folder: Path, programs: Path) -> Iterator[Wing]:
+    """The coordinator and the cluster, which every test of this module restores anew; nodes come with the test."""
+    api = ApiServer(module_folder, free_port())
+    with coordinating(module_folder / "site", api_servers=[f"127.0.0.1:{api.cluster.port}"]) as coordinator:
+        machines = {name: coordinator.machine(name).enrolled() for name in ("m1", "m2", "m3")}
+        machines["m1"].initialise()
+        with running(module_folder / "etcd", free_network(), programs, 3, authority_of(machines["m1"])) as cluster:
+            cluster.put_many(0, 300)
+            yield Wing(coordinator, cluster, machines, api, [])
+
+
+@pytest.fixture
+def wing(building: Wing, folder: Path) -> Wing:
+    cluster, coordinator = building.cluster, building.coordinator
+    if coordinator.status()["init"]["state"] != "complete":
+        building.machines["m1"].initialise()
+    coordinator.order("/restore/disarm")
+    cluster.start()
+    shutil.rmtree(coordinator.out.root / "state/backups/copies")
+    (coordinator.out.root / "state/backups/copies").mkdir(mode=0o700)
+    cluster.members[0].etcdctl("del", "kubeseed/backup")
+    cluster.members[0].etcdctl("del", "--prefix", "later")
+    nodes = [Node(folder / f"node-{member.name}", member) for member in cluster.members]
+    for node in nodes:
+        node.configure(BACKUP_UPLOAD="coordinator", COORDINATORS=f"https://127.0.0.1:{coordinator.port}")
+        enrol(node, coordinator, building.machines[node.member.name])
+    return Wing(coordinator, cluster, building.machines, building.api, nodes)

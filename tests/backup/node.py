@@ -35,6 +35,7 @@ NODE_CONF = {
     "COORDINATORS": "",
     "KUBERNETES_VERSION": "1.30.5",
     "KUBELET_ROOT": "/var/lib/kubelet",
+    "ENGINE": "containerd",
     "ETCD_TOPOLOGY": "external",
     "ETCD_DATA_DIR": "/var/lib/etcd",
     "BACKUP_DIR": "/var/backups/etcd",
@@ -89,6 +90,9 @@ class Node:
                 (self.library / "bin" / program).symlink_to(f"/etcd/{program}")
         shutil.copytree(self.member.programs, self.root / "etcd")
         shutil.copytree(self.member.pki, self.root / "etc/kubernetes/pki/etcd")
+        # No service manager and no engine run here; a test that wants one brings it.
+        self.shim("systemctl", "")
+        self.shim("ctr", "exit 1")
         (self.root / "var/lib/kubelet/config.yaml").write_text("kind: KubeletConfiguration\n")
         self.configure()
 

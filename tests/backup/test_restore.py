@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -201,3 +202,32 @@ def test_killed_at_any_point_the_same_command_goes_on(folder: Path, programs: Pa
             assert outcome.code == 0, outcome.output
             assert cluster.members[0].etcdctl("get", "later") == ""
             assert cluster.members[0].etcdctl("get", "key-00299", "--print-value-only") == "value-00299\n"
+
+
+# An engine that runs one container of the control plane, whatever the kubelet does.
+CTR = """
+case "$*" in
+*'containers ls -q '*'"io.kubernetes.pod.name"==kube-apiserver-m1,'*) echo cafe ;;
+*'tasks kill --signal TERM cafe') kill "$(cat /apiserver.pid)" ;;
+esac
+"""
+
+
+def test_a_control_plane_is_stopped_although_its_kubelet_would_not(folder: Path, programs: Path) -> None:
+    """A kubelet stops no static pod before it has reached an API server once: without a quorum never."""
+    with running(folder / "etcd", free_network(), programs, size=1) as cluster:
+        cluster.put_many(0, 300)
+        node = Node(folder / "node", cluster.members[0])
+        node.backup("now")
+        server = [sys.executable, "-m", "http.server", "--bind", node.member.address, "6443"]
+        with managed([node], cluster), subprocess.Popen(server, stderr=subprocess.DEVNULL) as process:
+            try:
+                (node.root / "apiserver.pid").write_text(str(process.pid))
+                node.shim("ctr", CTR)
+                outcome = node.run("restore", "--force", node.ids()[0])
+                assert outcome.code == 0, outcome.output
+                assert process.wait(5) == -15
+            finally:
+                process.kill()
+        calls = (node.root / "systemctl.calls").read_text().splitlines()
+        assert calls[0] == "stop kubelet"

@@ -17,7 +17,7 @@ CRON = "etc/cron.d/kubeseed-backup"
 # A service manager that remembers what is enabled.
 SYSTEMCTL = """
 case "$*" in
-'enable kubeseed-backup.timer') : >/enabled ;;
+*'enable kubeseed-backup.timer') : >/enabled ;;
 'disable --now kubeseed-backup.timer') rm -f /enabled ;;
 *is-active*) [ -e /enabled ] ;;
 *is-enabled*) [ -e /enabled ] ;;

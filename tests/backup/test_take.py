@@ -3,10 +3,12 @@
 import hashlib
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 
-from tests.backup.etcd import Cluster
+from tests.backup.conftest import free_network
+from tests.backup.etcd import Cluster, running
 from tests.backup.node import Node
 
 pytestmark = pytest.mark.judge
@@ -66,3 +68,20 @@ def test_tools_of_another_version_are_replaced_by_those_of_the_running_etcd(
     assert not copied.is_symlink()
     assert copied.read_bytes() == (cluster.turn.programs / "etcdctl").read_bytes()
     assert len(node.ids()) == 1
+
+
+def test_a_member_that_is_left_alone_takes_a_copy_that_can_be_restored(folder: Path, either: Path) -> None:
+    """The others and their disks are gone: what it has is newer than any copy."""
+    with running(folder / "etcd", free_network(), either) as cluster:
+        cluster.put_many(0, 300)
+        node = Node(folder / "node", cluster.members[0])
+        (node.root / "etc/kubeseed/etcd").mkdir()
+        (node.root / "etc/kubeseed/etcd/etcd.yaml").write_text(f"initial-cluster: {cluster.initial}\n")
+        for member in cluster.members[1:]:
+            member.stop()
+        node.backup("now")
+        name = node.ids()[0]
+        manifest = json.loads((node.copies / name / "manifest.json").read_text())
+        assert sorted(manifest["initialCluster"].split(",")) == sorted(cluster.initial.split(","))
+        judged = node.run("restore", "--check", name)
+        assert judged.code == 0, judged.output

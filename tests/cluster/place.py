@@ -21,6 +21,7 @@ from tests.lab.site import Site, site
 from tests.lab.wait import until
 
 ADMIN = "/etc/kubernetes/admin.conf"
+KUBESEED = "/usr/local/lib/kubeseed"
 # Seconds for one node on a busy machine of two cores.
 PATIENCE = 900
 
@@ -127,13 +128,12 @@ class Cluster:
         inside = "" if self.shape.driver == "qemu" else "root/proc/1"
         return record.exists() and Path(f"/proc/{self.site.process(name)}", inside).exists()
 
-    def etcd(self, name: str, *words: str) -> dict[str, Any]:
-        """etcdctl on a node, with the health check's certificate."""
+    def etcd(self, name: str, *words: str) -> Any:
+        """etcdctl on a node, wherever the node has it from, with the health check's certificate."""
         pki = "/etc/kubernetes/pki/etcd"
         key = [f"--cacert={pki}/ca.crt", f"--cert={pki}/healthcheck-client.crt", f"--key={pki}/healthcheck-client.key"]
-        command = ["env", "ETCDCTL_API=3", "etcdctl", *key, "--endpoints=https://127.0.0.1:2379", *words, "-w", "json"]
-        answer: dict[str, Any] = json.loads(self.inside(name, *command))
-        return answer
+        program = ["env", "ETCDCTL_API=3", f"PATH={KUBESEED}/bin:/usr/bin", "etcdctl"]
+        return json.loads(self.inside(name, *program, *key, "--endpoints=https://127.0.0.1:2379", *words, "-w", "json"))
 
     def grow(self) -> str:
         """Adds a worker to the spec and generates again, as an operator would; its name."""

@@ -1,5 +1,7 @@
 """Joining a cluster: tokens, certificates in their place, members of etcd, and every way to be interrupted."""
 
+import re
+
 import pytest
 
 from tests.node.cluster import DISCOVERY, OTHER_MASTER, Cluster, belongs, cut_in, joining, kubeadm, remember, states
@@ -61,6 +63,18 @@ def test_an_interrupted_worker_is_reset_and_joins_again(cluster: Cluster) -> Non
     assert status == 0, output
     assert kubeadm(cluster.machine) == ["join", "reset", "join"]
     assert belongs(cluster.machine, "var/lib/kubelet/pki/kubelet")
+
+
+def test_a_new_machine_waits_until_the_former_one_of_its_name_has_departed(cluster: Cluster) -> None:
+    joining(cluster, "w1", "worker")
+    cluster.machine.write("var/stand-in/former", "x\n" * 3)
+    status, output = cluster.machine.boot()
+    assert status == 0, output
+    assert kubeadm(cluster.machine) == ["join", "reset", "join"]
+    assert re.search(
+        'failed \\(attempt 1\\), again in . s: a Node with that name and status "Ready" already exists', output
+    )
+    assert output.count("waiting: the cluster still takes the former w1 for Ready") == 1
 
 
 def member(identifier: str, name: str, address: str) -> dict[str, object]:

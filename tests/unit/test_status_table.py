@@ -1,6 +1,7 @@
 """`kubeseed status` on terminals of all widths: no name, stage or second is ever cut off."""
 
 import io
+import time
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ def status(*nodes: int) -> dict[str, Any]:
         "stages": STAGES.split(),
         "nodes": {f"master-number-{number}": node(reported) for number, reported in enumerate(nodes)},
         "backup": {"id": "", "stale": False},
+        "restore": None,
         "strangers": [],
     }
 
@@ -65,3 +67,12 @@ def test_a_second_try_is_told() -> None:
     told = status(1)
     told["nodes"]["master-number-0"]["stages"]["preflight"] = stage(7, attempts=3)
     assert "7s x3" in shown(told, 80)
+
+
+def test_an_armed_restore_names_those_that_are_waited_for() -> None:
+    told = status(1, 1)
+    told["restore"] = {"backup": "20300131T030000Z-m1", "at": time.time() - 120, "done": ["master-number-1"]}
+    line = "restore of 20300131T030000Z-m1, armed 2 min ago: done by master-number-1, waiting for master-number-0"
+    assert line in shown(told, 200)
+    told["restore"]["done"].append("master-number-0")
+    assert "armed 2 min ago: done by all. Take the order back: kubeseed restore out --disarm" in shown(told, 200)
