@@ -98,10 +98,13 @@ def _entry(landed: Landed) -> dict[str, Data]:
 
 @lru_cache(maxsize=8)
 def _shared(root: str, scripts: tuple[Script, ...], last: tuple[tuple[str, ...], ...]) -> str:
-    """The rest of `write_files`, and `runcmd`, which does not wait for the unit: a bootstrap outlasts cloud-init."""
+    """The rest of `write_files`, and `runcmd`, which does not wait for the unit: a bootstrap outlasts cloud-init.
+
+    Where the unit is enabled, systemd reads all units anew.
+    """
     entries = [_entry(landed) for landed in (*land_scripts(root, scripts), _DATASOURCE)]
     start = ["systemctl", "start", "--no-block", UNIT]
-    return dump_yaml(entries) + dump_yaml({"runcmd": [["systemctl", "daemon-reload"], *last, ["sync"], start]})
+    return dump_yaml(entries) + dump_yaml({"runcmd": [*last, ["sync"], start]})
 
 
 @lru_cache(maxsize=8)

@@ -90,8 +90,9 @@ def _cluster(balancer: Balancer) -> dict[str, Data]:
         "eds_cluster_config": {
             "eds_config": {"resource_api_version": "V3", "path_config_source": {"path": ENDPOINTS}},
         },
-        # With one of three left, envoy would take its own check for broken and use the dead ones again.
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        # With one of three left, envoy would take its own check for broken and use the dead ones again. With none left
+        # any is better than none.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
         "health_checks": [_health_check()],
         "transport_socket_matches": [_health_check_socket()],
     }

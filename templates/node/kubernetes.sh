@@ -79,6 +79,8 @@ have() {
 
 # obtain KIND...: all at once, because each key takes its time; when one fails, so does the stage.
 obtain() {
+  exec 7>"$RUN/keys"
+  flock 7
   each prepare "$@"
   ask_at_once "$@"
   each obtain_one "$@"
@@ -99,6 +101,17 @@ each() {
   done
   [ "$outcome" = 0 ] || exit "$outcome"
 }
+
+# bear_keys KIND...: those that are not there yet, ahead of their time: keys take long, and the stages before pki use one processor.
+bear_keys() {
+  exec 7>"$RUN/keys"
+  ! flock -n 7 || each bear_key "$@"
+}
+
+bear_key() (
+  locate "$1"
+  [ -s "$PAIR.key" ] || write_request "$RUN/request.$1"
+)
 
 # prepare KIND: the key is born here and stays; the coordinator signs its public half and decides everything else.
 prepare() (
