@@ -78,11 +78,15 @@ install_quietly() {
   [ -n "$installed" ]
 }
 
-# run_service UNIT [OPTION]: enabled and running; restarted when CHANGED says that its configuration is new.
-run_service() {
-  # Every unit is read anew otherwise, which takes long where little else does.
+# enable_unit UNIT: systemd reads all units anew only when it knows an older one: that takes long where little else does.
+enable_unit() {
   systemctl -q is-enabled "$1" || systemctl --no-reload enable "$1"
   [ "$(systemctl show -p NeedDaemonReload "$1")" != NeedDaemonReload=yes ] || systemctl daemon-reload
+}
+
+# run_service UNIT [OPTION]: enabled and running; restarted when CHANGED says that its configuration is new.
+run_service() {
+  enable_unit "$1"
   # shellcheck disable=SC2086
   if [ -n "$CHANGED" ]; then systemctl ${2-} restart "$1"; else systemctl ${2-} start "$1"; fi
   CHANGED=
