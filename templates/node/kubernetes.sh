@@ -77,13 +77,17 @@ have() {
   case $1 in admin | controller-manager | scheduler) kubeconfig "$1" | cmp -s - "$K8S/$1.conf" ;; esac
 }
 
-# obtain KIND...: all at once, because each key takes its time; when one fails, so does the stage.
+# obtain KIND...: all at once, because each key takes its time; when one fails, so does the stage. A key or a certificate that a power
+# cut loses before the end is made again, because the other does not fit.
 obtain() {
   exec 7>"$RUN/keys"
   flock 7
+  LATER=1
   each prepare "$@"
   ask_at_once "$@"
   each obtain_one "$@"
+  LATER=
+  durable
 }
 
 # each FUNCTION KIND...
@@ -105,6 +109,7 @@ each() {
 # bear_keys KIND...: those that are not there yet, ahead of their time: keys take long, and the stages before pki use one processor.
 bear_keys() {
   exec 7>"$RUN/keys"
+  LATER=1
   ! flock -n 7 || each bear_key "$@"
 }
 

@@ -99,8 +99,9 @@ within() {
 
 # --- files
 
-# durable [-f] PATH...: on the disk, not in a cache; a `sync` that cannot be told what to write writes everything.
-durable() { sync "$@" 2>/dev/null || sync; }
+# durable [-f] PATH...: on the disk, not in a cache; a `sync` that cannot be told what to write writes everything. With LATER set
+# somebody waits for the disk once instead, after many files.
+durable() { [ -n "${LATER-}" ] || sync "$@" 2>/dev/null || sync; }
 
 # place MODE PATH: stdin becomes the file PATH, whole or not at all; CHANGED is set when it was another one. What a power cut
 # leaves beside it is overwritten the next time.
