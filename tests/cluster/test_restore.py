@@ -13,6 +13,7 @@ import pytest
 from tests.cluster.place import Cluster, cluster
 from tests.cluster.proof import note
 from tests.cluster.spec import Shape
+from tests.lab.command import LabError
 from tests.lab.command import run as run_command
 from tests.lab.run import Run
 from tests.lab.wait import until
@@ -144,6 +145,43 @@ def test_every_member_says_that_it_is_done(saved: tuple[Cluster, str]) -> None:
     cluster, _ = saved
     tick(cluster)
     assert sorted(cluster.site.look()["restore"]["done"]) == list(cluster.shape.master_names)
+
+
+def test_masters_that_lost_their_quorum_go_back_in_place(saved: tuple[Cluster, str]) -> None:
+    """The power fails, and two members do not get over it: kubelets start that never reach an API server."""
+    cluster, name = saved
+    masters = cluster.shape.master_names
+    assert "object-after" in objects(cluster)
+    for master in masters:
+        cluster.site.cut_power(master)
+    for master in masters[1:]:
+        with (cluster.root(master) / "var/lib/etcd/member/snap/db").open("r+b") as database:
+            database.write(bytes(8192))
+    cluster.site.power_on(masters, cluster.image, "--driver", cluster.shape.driver)
+    until("the last member runs", lambda: runs_etcd(cluster, "m1"), 180, interval=1)
+    began = time.monotonic()
+    cluster.site.command("restore", cluster.site.out, "--from", name)
+    tick(cluster)
+    assert sorted(cluster.site.look()["restore"]["done"]) == list(masters)
+    cluster.until_healthy(masters)
+    note(
+        "R",
+        f"3 masters, {cluster.shape.topology} etcd, power cut, two members damaged, restored in place:"
+        f" API servers answer {time.monotonic() - began:.0f} s after the order",
+    )
+    assert objects(cluster) == {f"object-{number}" for number in range(OBJECTS)}
+    check_members(cluster)
+    create(cluster, ["last"])
+    until("the worker's kubelet speaks to the restored API", lambda: lease_moves(cluster), 180)
+    until("all nodes are Ready", lambda: set(cluster.ready_nodes()) == set(cluster.shape.names), 300, interval=1)
+
+
+def runs_etcd(cluster: Cluster, name: str) -> bool:
+    """Whether there is such a process: without a quorum it answers nobody."""
+    try:
+        return bool(cluster.inside(name, "pidof", "etcd"))
+    except LabError:
+        return False
 
 
 def tick(cluster: Cluster) -> None:
