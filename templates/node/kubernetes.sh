@@ -159,13 +159,25 @@ ask_for() {
   take "$1" || fail "the coordinator's certificate $1 does not fit its authority or this node's key"
 }
 
-# write_request NAME: a signing request NAME.pem for $PAIR.key, which is born with the first one: RSA of 2048 bits as kubeadm makes
-# it, for every curl, etcd and Kubernetes of the matrix reads that.
+# write_request NAME: a signing request NAME.pem for $PAIR.key, which is born with the first one.
 write_request() {
   printf '[req]\ndistinguished_name=dn\n[dn]\n' >"$1.conf"
   if [ -s "$PAIR.key" ] && make_request "$1" -key "$PAIR.key"; then return; fi
-  make_request "$1" -newkey rsa:2048 -nodes -keyout "$1.key"
+  make_request "$1" -newkey "$(kind_of_key "$1")" -nodes -keyout "$1.key"
   place 0600 "$PAIR.key" <"$1.key"
+}
+
+# kind_of_key NAME: P-256, which is made at once, where none but Kubernetes itself reads the key; elsewhere RSA of 2048 bits as kubeadm
+# makes it, for not every curl of the matrix reads another (RFC 5480; the parameters name the curve prime256v1).
+kind_of_key() {
+  name=${PAIR##*/}
+  case ${name%.next} in
+  apiserver-*-client | front-proxy-client | controller-manager | scheduler)
+    printf -- '-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n' >"$1.curve"
+    echo "ec:$1.curve"
+    ;;
+  *) echo rsa:2048 ;;
+  esac
 }
 
 make_request() {

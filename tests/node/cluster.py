@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.node.coordinator import ENROL, Answer, Asked, Authority, Coordinator, Handler, accept, archive, refusal
 from tests.node.machine import Machine
@@ -170,9 +170,15 @@ def belongs(machine: Machine, pair: str) -> bool:
     return fits(certificate, machine.path(f"{pair}.key").read_bytes())
 
 
+def is_elliptic(machine: Machine, pair: str) -> bool:
+    """Whether the key of `pair` is one on a curve."""
+    key = machine.path(f"etc/kubernetes/{pair}.key").read_bytes()
+    return isinstance(serialization.load_pem_private_key(key, None), ec.EllipticCurvePrivateKey)
+
+
 def fits(certificate: x509.Certificate, key: bytes) -> bool:
     private = serialization.load_pem_private_key(key, None)
-    assert isinstance(private, rsa.RSAPrivateKey)
+    assert isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
     return private.public_key() == certificate.public_key()
 
 

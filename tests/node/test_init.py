@@ -16,6 +16,7 @@ from tests.node.cluster import (
     client_of,
     cut_in,
     fits,
+    is_elliptic,
     kubeadm,
     remember,
     seed,
@@ -54,6 +55,10 @@ def test_every_certificate_is_where_kubeadm_looks_for_it(cluster: Cluster) -> No
     assert machine.boot()[0] == 0
     assert all(belongs(machine, f"etc/kubernetes/{pair}") for pair in KINDS.values())
     assert belongs(machine, "var/lib/kubelet/pki/kubelet")
+    # What only Kubernetes itself reads is elliptic; any curl and any client can read the rest.
+    elliptic = {kind for kind, pair in KINDS.items() if is_elliptic(machine, pair)}
+    assert elliptic == {"apiserver-kubelet-client", "apiserver-etcd-client", "front-proxy-client"} & KINDS.keys()
+    assert elliptic
     for name in KUBECONFIGS:
         certificate, key = client_of(machine, name)
         assert fits(certificate, key)
