@@ -1,6 +1,7 @@
 """Knows a cluster on container nodes: how to switch it on, ask it, and look into its nodes."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -168,6 +169,8 @@ def cluster(run: Run, kubeseed: Path, image: Path, shape: Shape) -> Iterator[Clu
         finally:
             write_journals(place.out / "vm", folder)
             keep_logs(folder, f"cluster-{shape.name}")
+    # Two GiB for each node, which are off now; a disk that fills up would be the next scenario's trouble.
+    shutil.rmtree(place.out / "vm", ignore_errors=True)
 
 
 def write_journals(machines: Path, folder: Path) -> None:

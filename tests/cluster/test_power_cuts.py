@@ -23,7 +23,7 @@ STAGES = (
     *("preflight", "clock", "enrol", "files", "base", "engine", "packages", "load-balancer"),
     *("etcd", "pki", "init", "join", "verify", "addons", "backup", "scrub"),
 )
-CUTS = {"base": (0.2,), "engine": (0.4,), "pki": (1.0,), "init": (3.0, 9.0, 15.0), "join": (4.0, 8.0, 14.0)}
+CUTS = {"base": (0.2,), "engine": (0.4,), "pki": (0.3,), "init": (3.0, 9.0, 15.0), "join": (4.0, 8.0, 14.0)}
 PLAN = [(stage, after) for stage in STAGES for after in CUTS.get(stage, AT_ONCE)]
 
 

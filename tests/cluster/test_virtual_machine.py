@@ -1,7 +1,8 @@
 """Scenario A in QEMU: a master with a kernel and a disk of its own becomes Ready, beside one that is made by hand.
 
 Where every instruction is emulated, the many small programs of our stages take ten times as long as natively, kubeadm
-and what it starts three times: our share is bounded here, and compared strictly in test_one_master.py.
+and what it starts three times. The aim is 15 % more, as in test_one_master.py, but two runs of the same thing differ by
+more than that here: 117 to 138 s by hand, on one day.
 """
 
 import pytest
@@ -14,7 +15,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(5400)]
 
 SHAPE = Shape("q", driver="qemu")
 PATIENCE = 1800
-OVERHEAD = 1.8
+OVERHEAD = 1.3
 
 
 def test_it_is_ready_beside_one_that_is_made_by_hand(by_hand: float, made: Cluster) -> None:
