@@ -131,9 +131,9 @@ ask_at_once() {
     [ -s "$RUN/request.$kind.pem" ] || continue
     echo "$next"
     next=next
-    printf '%s = "%s"\n' config "$AUTH" url "$ANSWERING/v1/certificates/$kind" header 'Content-Type: application/pkcs10' \
-      data-binary "@$RUN/request.$kind.pem" output "$RUN/request.$kind.body" cacert "$ETC/ca.crt" \
-      capath "$RUN/no-authority" noproxy '*' proto =https connect-timeout 10 max-time 60
+    coordinator_options
+    printf '%s = "%s"\n' url "$ANSWERING/v1/certificates/$kind" header 'Content-Type: application/pkcs10' \
+      data-binary "@$RUN/request.$kind.pem" output "$RUN/request.$kind.body"
   done >"$RUN/requests"
   [ -z "$next" ] || curl -q -sS -K "$RUN/requests" || :
 }

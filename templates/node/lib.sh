@@ -150,17 +150,22 @@ unpack() {
 # header NAME: the last answer's header NAME (lower case).
 header() { tr 'A-Z\r' 'a-z\n' <"$HEADERS" | sed -n "s/^$1: *//p" | tail -n 1; }
 
-# request ROUTE [CURL-OPTION...]: asks the coordinators in turn; leaves STATUS (000: nobody answered), $BODY, $HEADERS and the last
-# ANSWERING that was asked.
-# Only the cluster's root counts (an empty capath keeps the system's certificates out); no proxy, no redirect, no .curlrc.
+# coordinator_options: those of every request, as curl reads them of a file. Only the cluster's root counts (an empty capath keeps the
+# system's certificates out); no proxy, no redirect; -q in front keeps .curlrc out.
+coordinator_options() {
+  printf '%s = "%s"\n' config "$AUTH" cacert "$ETC/ca.crt" capath "$RUN/no-authority" noproxy '*' proto =https \
+    connect-timeout 10 max-time 60
+}
+
+# request ROUTE [CURL-OPTION...]: asks the coordinators in turn; leaves STATUS (000: nobody answered), $BODY, $HEADERS and, in
+# ANSWERING, the coordinator that was asked last. What the options of the command line say again counts more.
 request() {
   route=$1
   shift
   for ANSWERING in $COORDINATORS; do
     : >"$BODY"
     : >"$HEADERS"
-    STATUS=$(curl -q -sS -K "$AUTH" --cacert "$ETC/ca.crt" --capath "$RUN/no-authority" --noproxy '*' --proto =https \
-      --connect-timeout 10 --max-time 60 -o "$BODY" -D "$HEADERS" -w '%{http_code}' "$@" "$ANSWERING$route") || STATUS=000
+    STATUS=$(coordinator_options | curl -q -sS -K - -o "$BODY" -D "$HEADERS" -w '%{http_code}' "$@" "$ANSWERING$route") || STATUS=000
     case $STATUS in 000 | 429 | 5??) ;; *) return 0 ;; esac
   done
 }
