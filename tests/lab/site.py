@@ -1,6 +1,8 @@
 """Knows a site as an operator has it: a spec, the folder generated from it, a coordinator, machines on a bridge."""
 
 import json
+import os
+import signal
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -103,6 +105,11 @@ class Site:
     def power_on_time(self, node: str) -> float:
         """When `vm up` last switched a node on: seconds since 1970."""
         return float(json.loads((self.out / "vm" / node / "machine.json").read_text())["since"])
+
+    def cut_power_at_once(self, node: str) -> None:
+        """A stage can be over before a command has started: the machine's process is killed first."""
+        os.kill(self.process(node), signal.SIGKILL)
+        self.cut_power(node)
 
     def cut_power(self, node: str) -> None:
         """kill -9 of what runs the machine."""

@@ -2,6 +2,7 @@
 worker boots from a URL and waits for approval while the coordinator is killed.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,8 +94,8 @@ def _play(story: Story, image: Path, tier: Tier) -> None:
     place.serve()
     options = ("--driver", tier.driver, *tier.options)
     place.power_on([MASTER], image, *options)
-    place.power_on([WORKER], image, "--boot-url", BOOT_URL, *options)
     _cut_the_masters_power(story, image, tier)
+    place.power_on([WORKER], image, "--boot-url", BOOT_URL, *options)
     _kill_the_coordinator_while_the_worker_waits(story, tier)
     for node in (MASTER, WORKER):
         place.until_done(node, tier.patience)
@@ -109,10 +110,11 @@ def _play(story: Story, image: Path, tier: Tier) -> None:
 
 
 def _cut_the_masters_power(story: Story, image: Path, tier: Tier) -> None:
-    """In the middle: it has enrolled, and its stages are not over."""
+    """In the middle: it has enrolled, and its stages are not over, which takes a container a second or two."""
     place = story.site
-    until("the master has enrolled", lambda: place.stage_is(MASTER, "enrol", "done"), tier.patience)
-    place.cut_power(MASTER)
+    enrolled = re.compile(r"\[ ?\d+/\d+\] enrol \.\.\. done")
+    until("the master has enrolled", lambda: enrolled.search(place.console(MASTER)), tier.patience, interval=0.01)
+    place.cut_power_at_once(MASTER)
     _note(story, MASTER)
     assert not place.stage_is(MASTER, "scrub", "done"), "the power was cut too late to prove anything"
     place.power_on([MASTER], image, "--driver", tier.driver, *tier.options)
