@@ -7,8 +7,8 @@ PY := $(VENV)/bin/python
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 SPEC ?= profiles/cluster/ha.yaml
 OUT ?= out
-# Scenarios whose time is compared with that of hand-made ones: they have the machine to themselves.
-TIMED := tests/cluster/test_one_master.py tests/cluster/test_virtual_machine.py
+# What is compared with kubeadm by hand has the machine to itself.
+TIMED := tests/cluster/test_beside_by_hand.py
 
 .PHONY: help run check test test-cluster test-metal bench proof golden clean packages
 
@@ -33,7 +33,7 @@ test: $(VENV)/.test packages ## Everything but the long cluster scenarios; insta
 
 test-cluster: $(VENV)/.test packages ## Real kubeadm on real nodes; builds Kubernetes once (root or sudo)
 	$(SUDO) $(PY) -m pytest -m "cluster or cluster_core" -s --build-kubernetes $(TIMED)
-	$(SUDO) $(PY) -m pytest -m "cluster or cluster_core" -n 2 --dist loadfile $(TIMED:%=--ignore %) tests/cluster
+	$(SUDO) $(PY) -m pytest -m "cluster or cluster_core" -n 2 --dist loadfile --ignore $(TIMED) tests/cluster
 
 test-metal: $(VENV)/.test packages ## The long roads of booting over the network, in QEMU (root or sudo)
 	$(SUDO) $(PY) -m pytest -m metal -s

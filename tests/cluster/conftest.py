@@ -1,12 +1,10 @@
 """The node image, and a scenario's cluster for each module of tests."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.by_hand import user_data
 from tests.cluster.place import Cluster, cluster
 from tests.cluster.spec import Shape
 from tests.lab.kubernetes.compile import is_cached
@@ -30,14 +28,3 @@ def made(lab: Run, kubeseed: Path, node_image: Path, request: pytest.FixtureRequ
     assert isinstance(shape, Shape)
     with cluster(lab, kubeseed, node_image, shape) as place:
         yield place
-
-
-@pytest.fixture(scope="module")
-def by_hand(lab: Run, kubeseed: Path, node_image: Path, request: pytest.FixtureRequest) -> float:
-    """Seconds from power-on to Ready of a master that a person makes, in the same image, driver and run."""
-    shape = replace(request.module.SHAPE, name=f"{request.module.SHAPE.name}-by-hand")
-    with cluster(lab, kubeseed, node_image, shape) as place:
-        (place.site.out / "nodes/m1/user-data").write_text(user_data("m1"))
-        place.power_on(["m1"])
-        place.until_ready(["m1"])
-        return place.ready["m1"]

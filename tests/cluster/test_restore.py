@@ -3,7 +3,7 @@
 import calendar
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -57,10 +57,16 @@ def saved(made: Cluster) -> tuple[Cluster, str]:
     return made, listed[0]["id"]
 
 
-def create(cluster: Cluster, names: object) -> None:
-    assert isinstance(names, list | range)
-    script = "".join(f"kubectl create configmap object-{name} --from-literal=word=kept\n" for name in names)
-    cluster.inside("m1", "sh", "-ec", f"export KUBECONFIG=/etc/kubernetes/admin.conf\n{script}", timeout=600)
+def create(cluster: Cluster, names: Iterable[object]) -> None:
+    """Config maps of these names, in one list."""
+    items = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"object-{name}"}, "data": {"word": "kept"}}
+        for name in names
+    ]
+    (cluster.root("m1") / "root/objects.json").write_text(
+        json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    )
+    cluster.kubectl("m1", "create", "-f", "/root/objects.json")
 
 
 def objects(cluster: Cluster) -> set[str]:
