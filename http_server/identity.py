@@ -18,7 +18,6 @@ from http_server.secret import Secret
 from http_server.settings import SERVER_DAYS, Out
 
 DAY = 86400.0
-HOLDER = "coordinator"
 CLIENT = Leaf(commonName="kubeseed:coordinator", usages=("clientAuth",), days=1)
 # ECDHE with AEAD only (RFC 9325 section 4.2); TLS 1.3's own suites are all of that kind.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -42,7 +41,7 @@ class Identity:
 def make_identity(profile: Leaf, epoch: int, authority: Authority, now: float, since: float | None = None) -> Identity:
     """A fresh key and its certificate; renewed at half its life."""
     key = make_ec_key()
-    certificate = issue(Grant(HOLDER, epoch, profile), key.public_key(), authority, now, since)
+    certificate = issue(Grant(epoch, profile), key.public_key(), authority, now, since)
     end = certificate.not_valid_after_utc.timestamp()
     if end <= now:
         raise StartError(

@@ -161,7 +161,6 @@ class Report:
 class Grant:
     """The right to one certificate. Only `service` makes one, after its decision; `pki` signs nothing without it."""
 
-    holder: str
     epoch: int
     profile: Leaf
 

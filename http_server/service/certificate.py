@@ -29,7 +29,7 @@ async def certificate(context: Context, call: Call) -> Answer:
         epoch = current_claim(transaction).epoch
         signer = authority(context.keyset(transaction, epoch), profile.authority)
         reach("before-sign")
-        issued = _issue(Grant(call.caller.node, epoch, profile), public, signer, context.clock)
+        issued = _issue(Grant(epoch, profile), public, signer, context.clock)
         reach("after-sign")
         detail = {"kind": kind, "epoch": str(epoch), "serial": f"{issued.serial_number:x}", "spki": spki_digest(public)}
         transaction.record(event(call, "certificate-issued", **detail))

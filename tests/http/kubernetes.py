@@ -131,7 +131,7 @@ class ApiServer:
         own = make_ec_key()
         profile = Leaf(commonName="kube-apiserver", sans=("IP:127.0.0.1",), usages=("serverAuth",), days=1)
         authority = load_authority(authority_pem, Secret(key))
-        certificate = issue(Grant("test", 1, profile), own.public_key(), authority, time.time())
+        certificate = issue(Grant(1, profile), own.public_key(), authority, time.time())
         chain = self._folder / "apiserver.pem"
         chain.write_bytes(certificate_pem(certificate) + key_pem(own).reveal())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -33,7 +33,7 @@ def write_pki(cluster: Cluster, node: Node, authorities: dict[str, Authority], f
     for kind, entry in inventory_certificates(cluster, node).items():
         profile = Certificate.model_validate(entry)
         own = make_rsa_key()
-        signed = issue(Grant(node.name, 1, profile), own.public_key(), authorities[profile.authority], time.time())
+        signed = issue(Grant(1, profile), own.public_key(), authorities[profile.authority], time.time())
         _write(folder / f"{_PLACES.get(kind, kind)}.crt", certificate_pem(signed))
         _write(folder / f"{_PLACES.get(kind, kind)}.key", key_pem(own).reveal())
 
