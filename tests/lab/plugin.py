@@ -16,12 +16,14 @@ from tests.lab.run import Run, begin, clear
 ARTEFACTS = ROOT / "test-artefacts"
 MACHINES = ("vm", "cluster", "cluster_core", "metal")
 FOLDERS_OF_MACHINES = ("tests/cluster/", "tests/pxe/", "tests/vm/")
+FIRST_LANE = ("test_coordinator_down.py", "test_one_master.py", "test_restore.py", "test_vip.py")
 KEPT = ("*.log", "*.json", "*.yaml", "out/vm/*/*.log")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """One more option."""
+    """Two more options."""
     parser.addoption("--build-kubernetes", action="store_true", help="build Kubernetes when it is not in the cache")
+    parser.addoption("--lanes", action="store_true", help="with -n 2: two scenarios of tests/cluster at a time")
 
 
 class Spread(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
@@ -32,9 +34,19 @@ class Spread(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         return "machines" if module.startswith(FOLDERS_OF_MACHINES) else module
 
 
+class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Scenarios in two rows, each in a process of its own; both rows take about as long."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        scenario = nodeid.partition("::")[0].removeprefix("tests/cluster/")
+        return "first" if scenario in FIRST_LANE else "second"
+
+
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Spread | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
     """For `-n 2`, unless `--dist` asks for something else."""
+    if config.getoption("--lanes"):
+        return Lanes(config, log)
     return Spread(config, log) if config.getvalue("dist") == "load" else None
 
 
