@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = "kubeseed-vm."
+TRIES = 3
 # A new cpuset has neither processors nor memory until it is given some.
 CPUSET = ("cpuset.cpus", "cpuset.mems")
 
@@ -27,7 +28,7 @@ def own_groups(name: str) -> Iterator[None]:
         for group in mine:
             with contextlib.suppress(OSError):
                 sweep(group)
-                _enter(_make(group, name))
+            _join(group, name)
         yield
     finally:
         for group in mine:
@@ -53,6 +54,14 @@ def mounts(mountinfo: str) -> dict[str, Path]:
         if kind == "cgroup" and root == "/" and "name=" not in options:
             found[",".join(word for word in options.split(",") if word not in {"rw", "ro"})] = Path(place)
     return found
+
+
+def _join(group: Path, name: str) -> None:
+    """Makes the group and enters it, again if another command has swept it away in between."""
+    for _ in range(TRIES):
+        with contextlib.suppress(OSError):
+            _enter(_make(group, name))
+            return
 
 
 def _make(group: Path, name: str) -> Path:

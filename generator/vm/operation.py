@@ -13,6 +13,7 @@ from generator.errors import LocalError, UsageError
 from generator.vm.acceleration import choose
 from generator.vm.driver import Driver, Running, find, power_on
 from generator.vm.image import load_image
+from generator.vm.inotify import make_room
 from generator.vm.inventory import Inventory, Node, load_inventory
 from generator.vm.machine import Acceleration, DriverName, Machine, Size
 from generator.vm.network import Bridge, Network, UserNetwork
@@ -53,7 +54,7 @@ def power_up(out: Path, names: Sequence[str], order: Order, say: Say, deadline: 
     _check_linux()
     inventory = load_inventory(out)
     nodes = inventory.select(names)
-    driver = _driver(order, inventory, nodes)
+    driver = _driver(order, inventory, nodes, say)
     if deadline is not None and ask_status(out) is None:
         hint = f"start it first: kubeseed serve {out}; or do not wait for the nodes: --detach"
         raise LocalError.because("no coordinator answers for this folder", file=str(out), hint=hint)
@@ -104,7 +105,7 @@ def _start(driver: Driver, machine: Machine, seed: Seed, order: Order, watch: Wa
     return [running]
 
 
-def _driver(order: Order, inventory: Inventory, nodes: Sequence[Node]) -> Driver:
+def _driver(order: Order, inventory: Inventory, nodes: Sequence[Node], say: Say) -> Driver:
     image = load_image(order.image)
     bridge = Bridge(order.bridge) if order.bridge else None
     if bridge:
@@ -112,6 +113,8 @@ def _driver(order: Order, inventory: Inventory, nodes: Sequence[Node]) -> Driver
     if order.driver is DriverName.NSPAWN:
         if bridge is None:
             raise UsageError.because("container nodes need a bridge", hint="name it: --bridge br0")
+        if told := make_room():
+            say(0.0, "this host", told)
         return Nspawn(image, bridge)
     return Qemu(image, bridge or _user_network(inventory, nodes), choose(order.acceleration))
 
