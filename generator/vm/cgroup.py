@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = "kubeseed-vm."
+# How often a group is made anew that another command has swept away.
 TRIES = 3
 # A new cpuset has neither processors nor memory until it is given some.
 CPUSET = ("cpuset.cpus", "cpuset.mems")
@@ -28,7 +29,7 @@ def own_groups(name: str) -> Iterator[None]:
         for group in mine:
             with contextlib.suppress(OSError):
                 sweep(group)
-            _join(group, name)
+            join(group, name)
         yield
     finally:
         for group in mine:
@@ -56,8 +57,8 @@ def mounts(mountinfo: str) -> dict[str, Path]:
     return found
 
 
-def _join(group: Path, name: str) -> None:
-    """Makes the group and enters it, again if another command has swept it away in between."""
+def join(group: Path, name: str) -> None:
+    """Enters a new group; where this host lets nobody do so, it stays in `group`."""
     for _ in range(TRIES):
         with contextlib.suppress(OSError):
             _enter(_make(group, name))

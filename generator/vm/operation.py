@@ -54,10 +54,12 @@ def power_up(out: Path, names: Sequence[str], order: Order, say: Say, deadline: 
     _check_linux()
     inventory = load_inventory(out)
     nodes = inventory.select(names)
-    driver = _driver(order, inventory, nodes, say)
+    driver = _driver(order, inventory, nodes)
     if deadline is not None and ask_status(out) is None:
         hint = f"start it first: kubeseed serve {out}; or do not wait for the nodes: --detach"
         raise LocalError.because("no coordinator answers for this folder", file=str(out), hint=hint)
+    if order.driver is DriverName.NSPAWN and (told := make_room()):
+        say(0.0, "this host", told)
     watch = Watch(out, say)
     with _off_on_failure() as started:
         for node in nodes:
@@ -105,7 +107,7 @@ def _start(driver: Driver, machine: Machine, seed: Seed, order: Order, watch: Wa
     return [running]
 
 
-def _driver(order: Order, inventory: Inventory, nodes: Sequence[Node], say: Say) -> Driver:
+def _driver(order: Order, inventory: Inventory, nodes: Sequence[Node]) -> Driver:
     image = load_image(order.image)
     bridge = Bridge(order.bridge) if order.bridge else None
     if bridge:
@@ -113,8 +115,6 @@ def _driver(order: Order, inventory: Inventory, nodes: Sequence[Node], say: Say)
     if order.driver is DriverName.NSPAWN:
         if bridge is None:
             raise UsageError.because("container nodes need a bridge", hint="name it: --bridge br0")
-        if told := make_room():
-            say(0.0, "this host", told)
         return Nspawn(image, bridge)
     return Qemu(image, bridge or _user_network(inventory, nodes), choose(order.acceleration))
 

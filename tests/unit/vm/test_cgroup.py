@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from generator.vm.cgroup import mounts, sweep
+import pytest
+
+from generator.vm import cgroup
+from generator.vm.cgroup import join, mounts, sweep
 
 MOUNTINFO = """\
 28 25 0:24 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs ro,mode=755
@@ -30,3 +33,27 @@ def test_only_groups_without_a_process_are_removed(tmp_path: Path) -> None:
     (tmp_path / "kubeseed-vm.live/kubepods/cgroup.procs").write_text("4711\n")
     sweep(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kubeseed-vm.live", "other"]
+
+
+def test_a_new_group_that_another_command_sweeps_away_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def make_and_lose_the_first(group: Path, name: str) -> Path:
+        new = group / f"kubeseed-vm.{name}"
+        new.mkdir()
+        made.append(new)
+        if len(made) == 1:
+            sweep(group)
+        return new
+
+    monkeypatch.setattr(cgroup, "_make", make_and_lose_the_first)
+    join(tmp_path, "m1")
+    assert len(made) == 2
+    assert (tmp_path / "kubeseed-vm.m1/cgroup.procs").read_text()
+
+
+def test_where_no_group_can_be_made_nothing_happens(tmp_path: Path) -> None:
+    join(tmp_path / "missing", "m1")
+    assert list(tmp_path.iterdir()) == []
