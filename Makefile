@@ -33,7 +33,7 @@ test: $(VENV)/.test packages ## Everything but the long cluster scenarios; insta
 
 test-cluster: $(VENV)/.test packages ## Real kubeadm on real nodes; builds Kubernetes once (root or sudo)
 	$(SUDO) $(PY) -m pytest -m "cluster or cluster_core" -s --build-kubernetes $(TIMED)
-	$(SUDO) $(PY) -m pytest -m "cluster or cluster_core" -n 2 --lanes --ignore $(TIMED) tests/cluster
+	$(SUDO) $(PY) -m pytest -m "cluster or cluster_core" -n 3 --lanes --ignore $(TIMED) tests/cluster
 
 test-metal: $(VENV)/.test packages ## The long roads of booting over the network, in QEMU (root or sudo)
 	$(SUDO) $(PY) -m pytest -m metal -s

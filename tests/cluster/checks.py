@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from tests.cluster.place import Cluster
 from tests.cluster.spec import CA_DAYS, LEAF_DAYS, address
-from tests.lab.command import run
+from tests.lab.journal import export
 from tests.lab.secret_search import (
     Finding,
     search_all,
@@ -134,9 +134,7 @@ def _leaks(cluster: Cluster, secrets: Mapping[str, bytes], scratch: Path) -> Ite
         for place in ("etc", "var/lib/kubelet", "var/lib/kubeseed", "var/lib/etcd", "root", "home", "tmp", "opt"):
             if (root / place).exists():
                 yield from search_readable(root / place, secrets, scratch)
-        journal = scratch / f"journal-{name}"
-        folder = f"--directory={root / 'var/log/journal'}"
-        journal.write_text(run(["journalctl", folder, "--output=export", "--all", "--no-pager"], timeout=300))
+        journal = export(root, scratch / f"journal-{name}")
         yield from search_all([root / "var/log", journal], secrets, scratch)
         yield from search_all((cluster.site.out / "vm" / name).glob("*.log"), secrets, scratch)
     public = [*cluster.site.folder.glob("*.log"), cluster.site.out / "pxe"]

@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.cluster.spec import Shape, address, spec
 from tests.lab.command import LabError
-from tests.lab.command import run as run_command
+from tests.lab.journal import keep_journals
 from tests.lab.namespace import lan, namespace
 from tests.lab.plugin import keep_logs
 from tests.lab.processes import ProcessWatch
@@ -167,16 +167,7 @@ def cluster(run: Run, kubeseed: Path, image: Path, shape: Shape) -> Iterator[Clu
                 made.prepare()
                 yield made
         finally:
-            write_journals(place.out / "vm", folder)
+            keep_journals(place.out / "vm", folder, "kubelet", "containerd")
             keep_logs(folder, f"cluster-{shape.name}")
     # Two GiB for each node, which are off now; a disk that fills up would be the next scenario's trouble.
     shutil.rmtree(place.out / "vm", ignore_errors=True)
-
-
-def write_journals(machines: Path, folder: Path) -> None:
-    """What kubelet and engine of each container node said, in words; a virtual machine keeps its own."""
-    for journal in machines.glob("*/root/var/log/journal"):
-        node = journal.relative_to(machines).parts[0]
-        words = ["journalctl", f"--directory={journal}", "--no-pager", "-u", "kubelet", "-u", "containerd"]
-        with suppress(LabError):
-            (folder / f"kubelet-{node}.log").write_text(run_command(words))

@@ -16,14 +16,20 @@ from tests.lab.run import Run, begin, clear
 ARTEFACTS = ROOT / "test-artefacts"
 MACHINES = ("vm", "cluster", "cluster_core", "metal")
 FOLDERS_OF_MACHINES = ("tests/cluster/", "tests/pxe/", "tests/vm/")
-FIRST_LANE = ("test_coordinator_down.py", "test_one_master.py", "test_restore.py", "test_vip.py")
+# Scenarios that follow each other in one process; a third runs all others. Each row takes about as long.
+LANES = {
+    "test_restore.py": "first",
+    "test_scale.py": "first",
+    "test_coordinator_down.py": "second",
+    "test_power_cuts.py": "second",
+}
 KEPT = ("*.log", "*.json", "*.yaml", "out/vm/*/*.log")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Two more options."""
     parser.addoption("--build-kubernetes", action="store_true", help="build Kubernetes when it is not in the cache")
-    parser.addoption("--lanes", action="store_true", help="with -n 2: two scenarios of tests/cluster at a time")
+    parser.addoption("--lanes", action="store_true", help="with -n 3: three scenarios of tests/cluster at a time")
 
 
 class Spread(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
@@ -35,16 +41,16 @@ class Spread(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 
 
 class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """Scenarios in two rows, each in a process of its own; both rows take about as long."""
+    """Scenarios in three rows, each in a process of its own."""
 
     def _split_scope(self, nodeid: str) -> str:
         scenario = nodeid.partition("::")[0].removeprefix("tests/cluster/")
-        return "first" if scenario in FIRST_LANE else "second"
+        return LANES.get(scenario, "third")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
-    """For `-n 2`, unless `--dist` asks for something else."""
+    """For `-n`, unless `--dist` asks for something else."""
     if config.getoption("--lanes"):
         return Lanes(config, log)
     return Spread(config, log) if config.getvalue("dist") == "load" else None

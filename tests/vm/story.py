@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.disk import read_disk
+from tests.lab.journal import keep_journals
 from tests.lab.namespace import HOST, lan, namespace
 from tests.lab.plugin import keep_logs
 from tests.lab.processes import ProcessWatch
@@ -83,6 +84,7 @@ def told(run: Run, kubeseed: Path, image: Path, tier: Tier) -> Iterator[Story]:
                 _play(story, image, tier)
             yield story
         finally:
+            keep_journals(place.out / "vm", folder)
             keep_logs(folder, f"vm-{tier.driver}")
 
 

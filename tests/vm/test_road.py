@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.command import run
+from tests.lab.journal import export
 from tests.lab.namespace import HOST
 from tests.lab.secret_search import (
     Finding,
@@ -174,18 +174,10 @@ def test_no_secret_is_where_it_must_not_be(story: Story, tmp_path: Path) -> None
     for node in NODES:
         disk = story.disks[node]
         found += search_readable(disk, secrets, tmp_path)
-        found += search_all([disk / "var/log", journal(disk, tmp_path / node)], secrets, tmp_path)
+        found += search_all([disk / "var/log", export(disk, tmp_path / f"journal-{node}")], secrets, tmp_path)
         found += search_all((story.site.out / "vm" / node).glob("*.log"), secrets, tmp_path)
     found += search_all([*story.site.folder.glob("*.log"), story.site.out / "pxe"], secrets, tmp_path)
     found += search_words(story.processes.words, secrets)
     assert found == []
     # what runs in a container runs on this host, too; of a VM there is the emulator alone
     assert story.processes.seen - story.processes.missed > (100 if story.driver == "nspawn" else 20)
-
-
-def journal(disk: Path, target: Path) -> Path:
-    """The journal as text: in its files long entries are compressed."""
-    target.mkdir()
-    text = run(["journalctl", f"--directory={disk / 'var/log/journal'}", "--output=export", "--all", "--no-pager"])
-    (target / "journal").write_text(text)
-    return target
