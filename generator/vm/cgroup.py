@@ -1,8 +1,9 @@
-"""Knows how a container node gets control groups of its own where each controller has a hierarchy (cgroups(7), v1).
+"""Knows how a container node gets control groups of its own (cgroups(7)), which are the root of what it sees.
 
-systemd-nspawn moves a container in the hierarchy of systemd alone and leaves the controllers' to the host. Where no
-systemd of the host sees to them, all containers share them, and each kubelet meets the pods of all others, and those
-of dead machines, at its start. Groups of its own are the root of what a container sees, by its cgroup namespace.
+systemd-nspawn leaves the controllers of version 1 to the host and puts every container into one and the same group
+`payload` below its own, unless the host's systemd gives it a unit. All containers would share them: each kubelet meets
+the pods of all others, and those of dead machines, at its start, and a service that stops on one node takes away the
+group in which the same service of another node is about to start.
 """
 
 import contextlib
@@ -16,6 +17,10 @@ PREFIX = "kubeseed-vm."
 TRIES = 3
 # A new cpuset has neither processors nor memory until it is given some.
 CPUSET = ("cpuset.cpus", "cpuset.mems")
+VERSION_1 = "cgroup"
+KINDS = {VERSION_1, "cgroup2"}
+# Options of a mount of version 1 beside the names of its hierarchy.
+NO_NAMES = {"rw", "ro", "xattr"}
 
 
 @contextmanager
@@ -38,7 +43,7 @@ def own_groups(name: str) -> Iterator[None]:
 
 
 def _groups_of_this_process() -> list[Path]:
-    """The folder of this process in each hierarchy that has controllers and is mounted."""
+    """The folder of this process in each hierarchy that is mounted."""
     places = mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape"))
     lines = Path("/proc/self/cgroup").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     named = [line.split(":", 2)[1:] for line in lines]
@@ -46,14 +51,19 @@ def _groups_of_this_process() -> list[Path]:
 
 
 def mounts(mountinfo: str) -> dict[str, Path]:
-    """Controllers -> mount point, of whole hierarchies of version 1 (proc(5), mountinfo)."""
+    """Mount points of whole hierarchies (proc(5), mountinfo), by what /proc/PID/cgroup calls them.
+
+    Of version 1 that is the controllers or `name=NAME`, of version 2 nothing.
+    """
     found: dict[str, Path] = {}
     for line in mountinfo.splitlines():
         fields, _, source = line.partition(" - ")
         kind, _, options = source.split(" ", 2)
         root, place = fields.split(" ")[3:5]
-        if kind == "cgroup" and root == "/" and "name=" not in options:
-            found[",".join(word for word in options.split(",") if word not in {"rw", "ro"})] = Path(place)
+        if root != "/" or kind not in KINDS:
+            continue
+        names = [word for word in options.split(",") if word not in NO_NAMES]
+        found[",".join(names) if kind == VERSION_1 else ""] = Path(place)
     return found
 
 

@@ -69,6 +69,7 @@ class Story:
     disks: dict[str, Path] = field(default_factory=dict)
     events: str = ""
     worker_asks_for_keys: str = ""
+    groups: dict[str, set[str]] = field(default_factory=dict)
     processes: ProcessWatch = field(default_factory=ProcessWatch)
 
 
@@ -106,6 +107,8 @@ def _play(story: Story, image: Path, tier: Tier) -> None:
     story.events = place.command("events", place.out)
     if tier is CONTAINERS:
         story.worker_asks_for_keys = _ask_for_keys_inside(place)
+        for node in (MASTER, WORKER):
+            story.groups[node] = _systemds_groups(place, node)
     place.shut_down()
     for node in (MASTER, WORKER):
         story.disks[node] = read_disk(place, node, place.folder / f"disk-{node}")
@@ -146,3 +149,9 @@ def _ask_for_keys_inside(place: Site) -> str:
     ask = ["curl", "-sS", "-K", "/etc/kubeseed/node.curl", "--cacert", "/etc/kubeseed/ca.crt"]
     answer = ["-o", "/dev/null", "-w", "%{http_code}", f"https://{HOST}:8443/v1/pki"]
     return place.network.call(["nsenter", "--target", process, "--all", *ask, *answer])
+
+
+def _systemds_groups(place: Site, node: str) -> set[str]:
+    """Where the container's systemd keeps its services, in each hierarchy that it uses."""
+    lines = Path(f"/proc/{place.process(node)}/cgroup").read_text().splitlines()
+    return {line for line in lines if "payload" in line}

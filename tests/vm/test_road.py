@@ -109,6 +109,14 @@ def test_name_zone_and_limits_are_in_force(story: Story, node: str) -> None:
     assert "DefaultLimitNOFILE=100000" in facts(story, node, "limits")
 
 
+def test_containers_have_control_groups_of_their_own(story: Story) -> None:
+    if story.driver == "qemu":
+        pytest.skip("a virtual machine has a kernel of its own")
+    assert story.groups[MASTER]
+    assert story.groups[WORKER]
+    assert story.groups[MASTER].isdisjoint(story.groups[WORKER])
+
+
 def test_modules_are_loaded_where_the_node_has_a_kernel(story: Story) -> None:
     if story.driver == "nspawn":
         pytest.skip("a container node has its host's kernel and may load nothing into it")

@@ -17,13 +17,19 @@ MOUNTINFO = """\
 """
 
 
-def test_hierarchies_with_controllers_are_found() -> None:
+def test_hierarchies_are_found_by_their_names() -> None:
     folder = Path("/sys/fs/cgroup")
-    assert mounts(MOUNTINFO) == {"cpu,cpuacct": folder / "cpu,cpuacct", "memory": folder / "memory"}
+    assert mounts(MOUNTINFO) == {
+        "": folder / "unified",
+        "name=systemd": folder / "systemd",
+        "cpu,cpuacct": folder / "cpu,cpuacct",
+        "memory": folder / "memory",
+    }
 
 
-def test_one_hierarchy_for_all_needs_nothing() -> None:
-    assert mounts("30 25 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n") == {}
+def test_one_hierarchy_for_all_is_found() -> None:
+    mountinfo = "30 25 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+    assert mounts(mountinfo) == {"": Path("/sys/fs/cgroup")}
 
 
 def test_only_groups_without_a_process_are_removed(tmp_path: Path) -> None:
