@@ -106,7 +106,7 @@ each() {
   [ "$outcome" = 0 ] || exit "$outcome"
 }
 
-# bear_keys KIND...: those that are not there yet, ahead of their time: keys take long, and the stages before pki use one processor.
+# bear_keys KIND...: those that are not there yet, ahead of their time.
 bear_keys() {
   exec 7>"$RUN/keys"
   LATER=1
@@ -118,9 +118,10 @@ bear_key() (
   [ -s "$PAIR.key" ] || write_request "$RUN/request.$1"
 )
 
-# prepare KIND: the key is born here and stays; the coordinator signs its public half and decides everything else.
+# prepare KIND: the key is born here and stays; the coordinator signs its public half and decides everything else. A request that was
+# written with the key is not written again; were it of another key, its certificate would not fit, and be asked for anew.
 prepare() (
-  have "$1" || fits "$PAIR.crt" || write_request "$RUN/request.$1"
+  have "$1" || fits "$PAIR.crt" || { [ -s "$PAIR.key" ] && [ -s "$RUN/request.$1.pem" ]; } || write_request "$RUN/request.$1"
 )
 
 # ask_at_once KIND...: what was prepared, over one connection: a slow machine feels each of them. Nobody looks at how it ended, for what

@@ -85,15 +85,19 @@ epoch() { line_of "$VAR/epoch" || echo 0; }
 uptime_seconds() { read -r up _ </proc/uptime && echo "${up%%.*}"; }
 sha256() { sha256sum "$1" | cut -c1-64; }
 
-# within SECONDS COMMAND... : waits until the command succeeds; most of what has just been started needs a moment only.
+# within SECONDS COMMAND...: waits until the command succeeds; most of what has just been started needs a moment only.
 within() {
-  left=$1 nap=0.2
+  left=$1 naps=0
   shift
   until "$@"; do
-    left=$((left - 1))
-    [ "$left" -gt 0 ] || return 1
-    sleep "$nap"
-    nap=1
+    naps=$((naps + 1))
+    if [ "$naps" -le 5 ]; then
+      sleep 0.2
+    else
+      left=$((left - 1))
+      [ "$left" -gt 0 ] || return 1
+      sleep 1
+    fi
   done
 }
 
@@ -103,13 +107,30 @@ within() {
 # somebody waits for the disk once instead, after many files.
 durable() { [ -n "${LATER-}" ] || sync "$@" 2>/dev/null || sync; }
 
+# at_once COMMAND...: places files of which the next run makes good what a power cut loses; the disk is waited for once.
+at_once() {
+  LATER=1
+  "$@"
+  LATER=
+  durable
+}
+
+# write MODE PATH: stdin into a new file, which is never more open than it should be.
+write() {
+  case $1 in
+  0600) cat >"$2" ;;
+  0644) (umask 022 && cat >"$2") ;;
+  *) cat >"$2" && chmod "$1" "$2" ;;
+  esac
+}
+
 # place MODE PATH: stdin becomes the file PATH, whole or not at all; CHANGED is set when it was another one. What a power cut
 # leaves beside it is overwritten the next time.
 place() {
   new=$2.kubeseed-new
   [ -d "${2%/*}" ] || (umask 022 && mkdir -p "${2%/*}")
   [ ! -e "$new" ] || rm -f "$new"
-  if cat >"$new" && { [ "$1" = 0600 ] || chmod "$1" "$new"; }; then
+  if write "$1" "$new"; then
     if [ -e "$2" ] && cmp -s "$new" "$2"; then
       chmod "$1" "$2"
       rm -f "$new"

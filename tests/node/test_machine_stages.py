@@ -98,7 +98,7 @@ def test_the_wait_for_ntp_is_bounded_and_tls_stays_strict(machine: Machine, coor
     assert status == 0, output
     assert machine.read("etc/systemd/timesyncd.conf.d/kubeseed.conf") == "[Time]\nNTP=ntp.example pool.example\n"
     assert "set-ntp true" in machine.calls("timedatectl")
-    assert machine.calls("sleep").count("1") == 28
+    assert machine.calls("sleep").count("1") == 29
     assert "the clock is not synchronised yet" in machine.read("var/lib/kubeseed/log/clock.log")
 
 
